@@ -1,0 +1,1 @@
+"""What a merchant runs: its key, its signed payment intents, the API client and the verification of webhooks."""

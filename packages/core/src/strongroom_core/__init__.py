@@ -1,0 +1,1 @@
+"""The nouns that every side of Strongroom shares; the standard library is all it imports."""

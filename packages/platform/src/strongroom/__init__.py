@@ -1,0 +1,1 @@
+"""Strongroom: the platform. It holds no keys that move money, and nothing that it says does."""

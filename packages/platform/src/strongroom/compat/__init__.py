@@ -1,0 +1,1 @@
+"""Wire contracts of others that we speak (a later issue)."""

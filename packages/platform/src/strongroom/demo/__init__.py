@@ -1,0 +1,1 @@
+"""The demonstration: an environment of its own, its shopper, its merchant, its story."""

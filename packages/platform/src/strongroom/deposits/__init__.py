@@ -1,0 +1,1 @@
+"""Incoming on-chain payments and their states."""

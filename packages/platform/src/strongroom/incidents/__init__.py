@@ -1,0 +1,1 @@
+"""Incidents and recovery (a later issue)."""

@@ -1,0 +1,1 @@
+"""Database, outbox, loops, settings, stops, telemetry, clock."""

@@ -1,0 +1,1 @@
+"""Lists, tags and marks from tracing (a later issue)."""

@@ -1,0 +1,1 @@
+"""Every chain tx that we send, from plan to final."""

@@ -1,0 +1,1 @@
+"""Outgoing payments that merchants ask for."""

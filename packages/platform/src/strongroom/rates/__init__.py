@@ -1,0 +1,1 @@
+"""Prices: sources, median, locks."""

@@ -1,0 +1,1 @@
+"""Books, chain and signer journals, compared: every difference is named."""

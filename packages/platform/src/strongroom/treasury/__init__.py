@@ -1,0 +1,1 @@
+"""Which coins pay what: batches, sweeps, the hot band."""

@@ -1,0 +1,1 @@
+"""Facts delivered to merchants' servers."""

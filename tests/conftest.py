@@ -1,0 +1,9 @@
+"""Fixtures for every test: a real PostgreSQL, real Bitcoin nodes, and sockets on the loopback address only."""
+
+pytest_plugins = [
+    "tests.fixtures.sockets",
+    "tests.fixtures.scratch",
+    "tests.fixtures.postgres",
+    "tests.fixtures.bitcoin",
+    "tests.fixtures.shared_data",
+]
