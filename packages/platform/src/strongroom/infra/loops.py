@@ -1,0 +1,80 @@
+"""Loops: how a process does its work, again and again, woken by PostgreSQL's NOTIFY or by time.
+
+A step looks for rows that are due and returns how many it handled; while it finds some it is called again at once. A
+step that fails is logged and tried again after a growing delay: a loop never dies of one error, and says that it is
+failing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from psycopg import OperationalError
+
+from strongroom.infra.database import connect
+
+_log = structlog.get_logger(__name__)
+MAX_DELAY_SECONDS: Final = 30.0
+RECONNECT_SECONDS: Final = 1.0
+
+
+@dataclass(slots=True)
+class Loop:
+    """One named step; ``every_seconds`` at the latest, sooner when any of ``channels`` is notified."""
+
+    name: str
+    step: Callable[[], Awaitable[int]]
+    every_seconds: float = 1.0
+    channels: tuple[str, ...] = ()
+    failures: int = 0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            self.wake.clear()
+            found = await self._try()
+            if not found:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.wake.wait(), self.every_seconds)
+
+    async def _try(self) -> int:
+        try:
+            found = await self.step()
+        except Exception:  # noqa: BLE001 - the loop is the edge: an error of one step must not end the process's other work
+            self.failures += 1
+            _log.exception("loop step failed", loop=self.name, failures=self.failures)
+            await asyncio.sleep(min(MAX_DELAY_SECONDS, 0.5 * 2 ** min(self.failures, 10)))
+            return 0
+        self.failures = 0
+        return found
+
+
+async def run_loops(dsn: str, loops: Sequence[Loop]) -> None:
+    """Run the loops until cancelled; one extra connection listens for them all."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_listen(dsn, loops))
+        for loop in loops:
+            group.create_task(loop.run())
+
+
+async def _listen(dsn: str, loops: Sequence[Loop]) -> None:
+    channels = sorted({channel for loop in loops for channel in loop.channels})
+    while True:
+        try:
+            async with await connect(dsn, name="listener") as connection:
+                await connection.set_autocommit(True)
+                for channel in channels:
+                    await connection.execute(f'LISTEN "{channel}"'.encode())
+                async for notice in connection.notifies():
+                    for loop in loops:
+                        if notice.channel in loop.channels:
+                            loop.wake.set()
+        except (OSError, OperationalError) as error:
+            _log.warning("listener lost its connection; loops go on by time", error=type(error).__name__)
+        await asyncio.sleep(RECONNECT_SECONDS)

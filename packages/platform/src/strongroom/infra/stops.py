@@ -1,0 +1,37 @@
+"""Stop switches: named, recorded, seen by every process at its next step.
+
+Anyone may set one (tightening is immediate); clearing is an operator's act and is recorded with its reason.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from strongroom.infra.database import Connection, load_queries
+
+_SQL = load_queries(__package__ or "", "stops.sql")
+
+
+class Stop(StrEnum):
+    """What can be stopped; ``CREDIT`` and ``HOT_INTAKE`` carry a scope (a CAIP-2 chain id), else ``*``."""
+
+    PAYOUTS = "payouts"
+    CREDIT = "credit"
+    HOT_INTAKE = "hot-intake"
+    INVOICES = "invoices"
+
+
+async def set_stop(connection: Connection, stop: Stop, reason: str, by: str, scope: str = "*") -> None:
+    """Stop something, for everyone or one scope; again is harmless and keeps the first reason."""
+    await connection.execute(_SQL["set_stop"], {"name": stop, "scope": scope, "reason": reason, "by": by})
+
+
+async def clear_stop(connection: Connection, stop: Stop, reason: str, by: str, scope: str = "*") -> None:
+    """Let it go on; what was stopped, why, and who cleared it stay on record."""
+    await connection.execute(_SQL["clear_stop"], {"name": stop, "scope": scope, "reason": reason, "by": by})
+
+
+async def stopped(connection: Connection, stop: Stop, scope: str = "*") -> str | None:
+    """Give the reason where it is stopped, for everyone or for ``scope``; else None."""
+    row = await (await connection.execute(_SQL["stopped"], {"name": stop, "scope": scope})).fetchone()
+    return str(row["reason"]) if row else None

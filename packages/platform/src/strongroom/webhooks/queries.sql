@@ -1,0 +1,116 @@
+-- name: count_endpoints
+SELECT count(*) AS count FROM webhook_endpoint WHERE merchant_id = %s AND deleted_at IS NULL;
+
+-- name: insert_endpoint
+INSERT INTO webhook_endpoint (merchant_id, id, url, events)
+VALUES (%(merchant_id)s, %(id)s, %(url)s, %(events)s)
+RETURNING id, merchant_id, url, events, enabled, secret_version, created_at;
+
+-- name: list_endpoints
+SELECT id, merchant_id, url, events, enabled, secret_version, created_at
+FROM webhook_endpoint
+WHERE merchant_id = %(merchant_id)s AND deleted_at IS NULL AND id > %(after)s
+ORDER BY id LIMIT %(limit)s;
+
+-- name: get_endpoint
+SELECT id, merchant_id, url, events, enabled, secret_version, created_at
+FROM webhook_endpoint WHERE merchant_id = %s AND id = %s AND deleted_at IS NULL;
+
+-- name: update_endpoint
+UPDATE webhook_endpoint
+SET url = coalesce(%(url)s, url), events = coalesce(%(events)s::text[], events), enabled = coalesce(%(enabled)s, enabled)
+WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND deleted_at IS NULL
+RETURNING id, merchant_id, url, events, enabled, secret_version, created_at;
+
+-- name: delete_endpoint
+UPDATE webhook_endpoint SET deleted_at = now(), enabled = false
+WHERE merchant_id = %s AND id = %s AND deleted_at IS NULL
+RETURNING id;
+
+-- name: next_sequence
+SELECT coalesce(max(sequence), 0) + 1 AS sequence FROM webhook_event WHERE object_id = %s;
+
+-- name: insert_event
+-- The same outbox event again (a worker that died before its commit was seen) makes no second fact.
+INSERT INTO webhook_event (merchant_id, id, type, object_id, sequence, body, source_event)
+VALUES (%(merchant_id)s, %(id)s, %(type)s, %(object_id)s, %(sequence)s, %(body)s, %(source_event)s)
+ON CONFLICT (source_event) DO NOTHING
+RETURNING id;
+
+-- name: matching_endpoints
+SELECT id FROM webhook_endpoint
+WHERE merchant_id = %(merchant_id)s AND enabled AND deleted_at IS NULL
+  AND (events = '{}' OR %(type)s = ANY (events));
+
+-- name: insert_delivery
+INSERT INTO webhook_delivery (merchant_id, id, endpoint_id, event_id) VALUES (%s, %s, %s, %s);
+
+-- name: list_events
+SELECT id, merchant_id, type, object_id, sequence, body, created_at
+FROM webhook_event
+WHERE merchant_id = %(merchant_id)s AND (%(before)s = '' OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s;
+
+-- name: list_deliveries
+SELECT delivery.id, delivery.merchant_id, endpoint_id, event_id, event.type, state, attempts, next_attempt_at,
+       last_status, last_error, delivered_at, delivery.created_at
+FROM webhook_delivery AS delivery JOIN webhook_event AS event ON event.id = delivery.event_id
+WHERE delivery.merchant_id = %(merchant_id)s
+  AND (%(endpoint_id)s = '' OR endpoint_id = %(endpoint_id)s)
+  AND (%(before)s = '' OR delivery.id < %(before)s)
+ORDER BY delivery.id DESC LIMIT %(limit)s;
+
+-- name: redeliver
+UPDATE webhook_delivery AS delivery
+SET state = 'pending', next_attempt_at = now(), attempts = 0
+FROM webhook_event AS event
+WHERE delivery.merchant_id = %s AND delivery.id = %s AND event.id = delivery.event_id
+RETURNING delivery.id, delivery.merchant_id, endpoint_id, event_id, event.type, state, attempts, next_attempt_at,
+          last_status, last_error, delivered_at, delivery.created_at;
+
+-- name: claim
+-- The lease outlives an attempt; a worker that dies with a claim leaves it to be made again (at least once). No endpoint
+-- gets more than its share of a claim, so that one slow server does not hold up the others.
+WITH candidate AS (
+    SELECT id, endpoint_id, next_attempt_at FROM webhook_delivery
+    WHERE state = 'pending' AND next_attempt_at <= now() AND endpoint_id <> ALL (%(saturated)s::text[])
+    ORDER BY next_attempt_at LIMIT 2000
+), ranked AS (
+    SELECT id, row_number() OVER (PARTITION BY endpoint_id ORDER BY next_attempt_at) AS place FROM candidate
+), due AS (
+    SELECT delivery.id FROM webhook_delivery AS delivery JOIN ranked USING (id)
+    WHERE place <= %(per_endpoint)s AND state = 'pending' AND next_attempt_at <= now()
+    ORDER BY delivery.next_attempt_at, delivery.id
+    LIMIT %(limit)s
+    FOR UPDATE OF delivery SKIP LOCKED
+)
+UPDATE webhook_delivery AS delivery
+SET next_attempt_at = now() + %(lease)s
+FROM due, webhook_endpoint AS endpoint, webhook_event AS event
+WHERE delivery.id = due.id AND endpoint.id = delivery.endpoint_id AND event.id = delivery.event_id
+RETURNING delivery.id AS delivery_id, delivery.endpoint_id, delivery.event_id, endpoint.url, endpoint.secret_version,
+          event.body, delivery.attempts;
+
+-- name: record_attempts
+-- One statement for all outcomes that are known by now: (id, status, error, duration, delivered).
+WITH outcome AS (
+    SELECT * FROM unnest(%(ids)s::text[], %(statuses)s::integer[], %(errors)s::text[], %(durations)s::integer[],
+                         %(states)s::text[], %(waits)s::interval[])
+        AS outcome (id, status, error, duration_ms, state, wait)
+), attempt AS (
+    INSERT INTO webhook_attempt (delivery_id, number, status, error, duration_ms)
+    SELECT id, (SELECT count(*) + 1 FROM webhook_attempt WHERE delivery_id = outcome.id), status, error, duration_ms
+    FROM outcome
+)
+UPDATE webhook_delivery AS delivery
+SET state = outcome.state, attempts = attempts + 1, next_attempt_at = coalesce(now() + outcome.wait, next_attempt_at),
+    last_status = outcome.status, last_error = outcome.error,
+    delivered_at = CASE WHEN outcome.state = 'delivered' THEN now() ELSE delivered_at END
+FROM outcome
+WHERE delivery.id = outcome.id AND delivery.state = 'pending';
+
+-- name: list_attempts
+SELECT number, status, error, duration_ms, at
+FROM webhook_attempt JOIN webhook_delivery AS delivery ON delivery.id = delivery_id
+WHERE delivery.merchant_id = %s AND delivery_id = %s
+ORDER BY number;
