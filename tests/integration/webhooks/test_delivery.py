@@ -16,7 +16,12 @@ from strongroom.infra.database import Pool, make_pool, transaction
 from strongroom.infra.outbox import Dispatcher, publish
 from strongroom.merchants.service import create_merchant
 from strongroom.webhooks import service
-from strongroom.webhooks.errors import DeliveryNotFoundError, EndpointNotFoundError, TooManyEndpointsError
+from strongroom.webhooks.errors import (
+    DeliveryNotFoundError,
+    EndpointNotFoundError,
+    IdempotencyConflictError,
+    TooManyEndpointsError,
+)
 from strongroom.webhooks.guard import make_connections
 from strongroom.webhooks.jobs import TOPICS, Deliverer, make_handler
 from strongroom.webhooks.model import DeliveryState
@@ -41,7 +46,9 @@ class MerchantServer:
                 body = (await reader.readexactly(int(headers["content-length"]))).decode()
                 self.received.append((headers, body))
                 await asyncio.sleep(self.delay_seconds)
-                writer.write(f"HTTP/1.1 {self.status} X\r\ncontent-length: 0\r\nlocation: http://127.0.0.1:1/\r\n\r\n".encode())
+                writer.write(
+                    f"HTTP/1.1 {self.status} X\r\ncontent-length: 0\r\nlocation: http://127.0.0.1:1/\r\n\r\n".encode()
+                )
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -88,7 +95,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def make_stage(pg: Database, folder: Path, *, allow_private: bool = True, timeout: int = 2) -> AsyncIterator[Stage]:
+async def make_stage(
+    pg: Database, folder: Path, *, allow_private: bool = True, patience: int = 2
+) -> AsyncIterator[Stage]:
     secrets = WebhookSecrets.load(folder / "webhook.key")
     dispatcher = Dispatcher()
     for topic in TOPICS:
@@ -100,7 +109,7 @@ async def make_stage(pg: Database, folder: Path, *, allow_private: bool = True, 
     ):
         async with transaction(api) as connection:
             merchant = await create_merchant(connection, "Shop")
-        deliverer = Deliverer(worker, connections, secrets, timeout_seconds=timeout, concurrency=32)
+        deliverer = Deliverer(worker, connections, secrets, timeout_seconds=patience, concurrency=32)
         yield Stage(api, worker, merchant.id, dispatcher, deliverer, secrets)
 
 
@@ -110,7 +119,7 @@ async def endpoint(stage: Stage, url: str, *events: str) -> str:
     return made.id
 
 
-async def test_a_fact_arrives_signed_as_standard_webhooks_says(pg: Database, tmp_path: Path) -> None:
+async def test_a_fact_arrives_signed_as_standard_webhooks_says(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         endpoint_id = await endpoint(stage, server.url)
         await stage.tell("invoice.paid", "inv_1", status="paid")
@@ -125,9 +134,7 @@ async def test_a_fact_arrives_signed_as_standard_webhooks_says(pg: Database, tmp
         assert await stage.deliveries() == [("delivered", 1)]
 
 
-async def test_facts_of_one_object_are_numbered_and_the_endpoint_gets_only_what_it_wants(
-    pg: Database, tmp_path: Path
-) -> None:
+async def test_facts_of_one_object_are_numbered_and_the_endpoint_gets_only_what_it_wants(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         await endpoint(stage, server.url, "invoice.paid")
         for topic in ("invoice.created", "invoice.processing", "invoice.paid"):
@@ -138,7 +145,7 @@ async def test_facts_of_one_object_are_numbered_and_the_endpoint_gets_only_what_
         assert {json.loads(body)["type"] for _, body in server.received} == {"invoice.paid"}
 
 
-async def test_a_server_that_fails_is_tried_again_with_the_same_id_and_never_muted(pg: Database, tmp_path: Path) -> None:
+async def test_a_server_that_fails_is_tried_again_with_the_same_id_and_never_muted(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         await endpoint(stage, server.url)
         await stage.tell("payout.final", "pay_1")
@@ -153,7 +160,7 @@ async def test_a_server_that_fails_is_tried_again_with_the_same_id_and_never_mut
         assert len({headers["webhook-id"] for headers, _ in server.received}) == 1
 
 
-async def test_a_failed_attempt_waits_before_the_next(pg: Database, tmp_path: Path) -> None:
+async def test_a_failed_attempt_waits_before_the_next(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         await endpoint(stage, server.url)
         server.status = 503
@@ -163,7 +170,7 @@ async def test_a_failed_attempt_waits_before_the_next(pg: Database, tmp_path: Pa
         assert len(server.received) == 1
 
 
-async def test_redirects_are_failures_and_not_followed(pg: Database, tmp_path: Path) -> None:
+async def test_redirects_are_failures_and_not_followed(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         await endpoint(stage, server.url)
         server.status = 307
@@ -174,9 +181,7 @@ async def test_redirects_are_failures_and_not_followed(pg: Database, tmp_path: P
         assert (delivery.state, delivery.last_status, delivery.last_error) == (DeliveryState.PENDING, 307, "HTTP 307")
 
 
-async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_sent_by_hand(
-    pg: Database, tmp_path: Path
-) -> None:
+async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_sent_by_hand(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         await endpoint(stage, server.url)
         server.status = 500
@@ -195,8 +200,8 @@ async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_sent_by
         assert [attempt.status for attempt in attempts] == [500, 204]
 
 
-async def test_a_slow_server_times_out_and_does_not_hold_up_the_others(pg: Database, tmp_path: Path) -> None:
-    async with make_stage(pg, tmp_path, timeout=1) as stage, merchant_server() as slow, merchant_server() as quick:
+async def test_a_slow_server_times_out_and_does_not_hold_up_the_others(pg: Database, tmp_path: Path):
+    async with make_stage(pg, tmp_path, patience=1) as stage, merchant_server() as slow, merchant_server() as quick:
         slow.delay_seconds = 30
         await endpoint(stage, slow.url)
         await endpoint(stage, quick.url)
@@ -210,7 +215,7 @@ async def test_a_slow_server_times_out_and_does_not_hold_up_the_others(pg: Datab
         await stage.deliverer.finish()
 
 
-async def test_a_name_that_leads_to_a_private_address_is_refused_at_connection_time(pg: Database, tmp_path: Path) -> None:
+async def test_a_name_that_leads_to_a_private_address_is_refused_at_connection_time(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path, allow_private=False) as stage, merchant_server() as server:
         await endpoint(stage, server.url.replace("127.0.0.1", "localhost"))
         await stage.tell("payout.final", "pay_1")
@@ -221,7 +226,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused_at_connection_t
         assert "private or reserved" in (delivery.last_error or "")
 
 
-async def test_the_same_outbox_event_handled_twice_makes_one_fact(pg: Database, tmp_path: Path) -> None:
+async def test_the_same_outbox_event_handled_twice_makes_one_fact(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         await endpoint(stage, server.url)
         await stage.tell("invoice.paid", "inv_1")
@@ -232,7 +237,7 @@ async def test_the_same_outbox_event_handled_twice_makes_one_fact(pg: Database, 
         assert len(server.received) == 1
 
 
-async def test_endpoints_and_deliveries_of_another_merchant_do_not_exist(pg: Database, tmp_path: Path) -> None:
+async def test_endpoints_and_deliveries_of_another_merchant_do_not_exist(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
         endpoint_id = await endpoint(stage, server.url)
         await stage.tell("invoice.paid", "inv_1")
@@ -244,15 +249,33 @@ async def test_endpoints_and_deliveries_of_another_merchant_do_not_exist(pg: Dat
             with pytest.raises(EndpointNotFoundError):
                 await service.get_endpoint(connection, other.id, endpoint_id)
             with pytest.raises(DeliveryNotFoundError):
+                await service.get_delivery(connection, other.id, delivery.id)
+            with pytest.raises(DeliveryNotFoundError):
                 await service.redeliver(connection, other.id, delivery.id)
+            assert await service.get_delivery(connection, stage.merchant_id, delivery.id) == delivery
 
 
-async def test_a_merchant_has_a_bounded_number_of_endpoints(pg: Database, tmp_path: Path) -> None:
+async def test_a_merchant_has_a_bounded_number_of_endpoints(pg: Database, tmp_path: Path):
     async with make_stage(pg, tmp_path) as stage:
         for number in range(20):
             await endpoint(stage, f"https://shop.example/{number}")
         with pytest.raises(TooManyEndpointsError):
             await endpoint(stage, "https://shop.example/one-more")
+
+
+async def test_the_same_idempotency_key_makes_one_endpoint(pg: Database, tmp_path: Path):
+    async with make_stage(pg, tmp_path) as stage, transaction(stage.api) as connection:
+        url = "https://shop.example/hooks"
+
+        async def make(url: str) -> str:
+            made = await service.create_endpoint(
+                connection, stage.merchant_id, url, idempotency_key="k", allow_private=False
+            )
+            return made.id
+
+        assert await make(url) == await make(url)
+        with pytest.raises(IdempotencyConflictError):
+            await make(url + "/other")
 
 
 def test_the_installation_key_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ A file that was applied never changes: its SHA-256 is kept and compared, so that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
@@ -51,20 +50,17 @@ def migrations() -> list[Migration]:
     return [Migration(name, text, hashlib.sha256(text.encode()).digest()) for name, text in texts]
 
 
-async def create_roles(dsn: str, passwords: Mapping[str, str] | None = None) -> None:
-    """Make the processes' roles, or renew their passwords; ``dsn`` is a superuser's. Idempotent."""
+async def create_roles(dsn: str) -> None:
+    """Make the processes' roles where they are missing; ``dsn`` is a superuser's.
+
+    Passwords are given elsewhere, as verifiers: a statement with one in it could end in a log.
+    """
     async with await connect(dsn, name="roles") as connection:
         await connection.execute(_SQL["lock"])
         for role in ROLES:
-            password = (passwords or {}).get(role)
-            await _create_role(connection, role, password)
-
-
-async def _create_role(connection: Connection, role: str, password: str | None) -> None:
-    known = await (await connection.execute(_SQL["role_exists"], [role])).fetchone()
-    verb = sql.SQL("ALTER" if known else "CREATE")
-    secret = sql.SQL("PASSWORD {}").format(sql.Literal(password)) if password else sql.SQL("")
-    await connection.execute(sql.SQL("{} ROLE {} LOGIN {}").format(verb, sql.Identifier(role), secret))
+            known = await (await connection.execute(_SQL["role_exists"], [role])).fetchone()
+            if known is None:
+                await connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
 
 
 async def migrate(dsn: str) -> list[str]:

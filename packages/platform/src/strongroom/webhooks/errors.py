@@ -39,3 +39,9 @@ class DestinationRefusedError(StrongroomError):
     """The host resolves to an address that we do not deliver to."""
 
     code = "webhook-destination-refused"
+
+
+class IdempotencyConflictError(StrongroomError):
+    """The same idempotency key came with another request."""
+
+    code = "idempotency-conflict"

@@ -2,9 +2,14 @@
 SELECT count(*) AS count FROM webhook_endpoint WHERE merchant_id = %s AND deleted_at IS NULL;
 
 -- name: insert_endpoint
-INSERT INTO webhook_endpoint (merchant_id, id, url, events)
-VALUES (%(merchant_id)s, %(id)s, %(url)s, %(events)s)
+INSERT INTO webhook_endpoint (merchant_id, id, url, events, idempotency_key, digest)
+VALUES (%(merchant_id)s, %(id)s, %(url)s, %(events)s, %(key)s, %(digest)s)
+ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
 RETURNING id, merchant_id, url, events, enabled, secret_version, created_at;
+
+-- name: endpoint_of_key
+SELECT id, merchant_id, url, events, enabled, secret_version, created_at, digest
+FROM webhook_endpoint WHERE merchant_id = %s AND idempotency_key = %s;
 
 -- name: list_endpoints
 SELECT id, merchant_id, url, events, enabled, secret_version, created_at
@@ -59,6 +64,12 @@ WHERE delivery.merchant_id = %(merchant_id)s
   AND (%(endpoint_id)s = '' OR endpoint_id = %(endpoint_id)s)
   AND (%(before)s = '' OR delivery.id < %(before)s)
 ORDER BY delivery.id DESC LIMIT %(limit)s;
+
+-- name: get_delivery
+SELECT delivery.id, delivery.merchant_id, endpoint_id, event_id, event.type, state, attempts, next_attempt_at,
+       last_status, last_error, delivered_at, delivery.created_at
+FROM webhook_delivery AS delivery JOIN webhook_event AS event ON event.id = delivery.event_id
+WHERE delivery.merchant_id = %s AND delivery.id = %s;
 
 -- name: redeliver
 UPDATE webhook_delivery AS delivery

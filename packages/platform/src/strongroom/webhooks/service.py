@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 from strongroom.infra.database import Connection
 from strongroom.webhooks import rules, signing, store
-from strongroom.webhooks.errors import DeliveryNotFoundError, EndpointNotFoundError, TooManyEndpointsError
+from strongroom.webhooks.errors import (
+    DeliveryNotFoundError,
+    EndpointNotFoundError,
+    IdempotencyConflictError,
+    TooManyEndpointsError,
+)
 from strongroom.webhooks.model import Attempt, Delivery, Endpoint, Event
-from strongroom_core.ids import EndpointId
 
 # Part of what the room offers.
 WebhookSecrets = signing.WebhookSecrets
 
 
 async def create_endpoint(
-    connection: Connection, merchant_id: str, url: str, events: Sequence[str] = (), *, allow_private: bool
+    connection: Connection,
+    merchant_id: str,
+    url: str,
+    events: Sequence[str] = (),
+    *,
+    idempotency_key: str | None = None,
+    allow_private: bool,
 ) -> Endpoint:
-    """Add an endpoint. Raises ``EndpointUrlError``, ``EventTypeError``, ``TooManyEndpointsError``."""
+    """Add an endpoint; the same key and request again gives the one that it made.
+
+    Raises ``EndpointUrlError``, ``EventTypeError``, ``TooManyEndpointsError``, ``IdempotencyConflictError``.
+    """
     rules.check_url(url, allow_private=allow_private)
     rules.check_event_types(events)
+    digest = hashlib.sha256(json.dumps([url, *events]).encode()).digest()
+    known = await _made_before(connection, merchant_id, idempotency_key, digest)
+    if known is not None:
+        return known
     if await store.count_endpoints(connection, merchant_id) >= rules.ENDPOINTS_MAX:
         message = f"a merchant has at most {rules.ENDPOINTS_MAX} webhook endpoints; delete one first"
         raise TooManyEndpointsError(message)
-    return await store.insert_endpoint(connection, merchant_id, EndpointId.new(), url, events)
+    made = await store.insert_endpoint(connection, merchant_id, url, events, idempotency_key, digest)
+    return made or _found(await _made_before(connection, merchant_id, idempotency_key, digest))
+
+
+async def _made_before(connection: Connection, merchant_id: str, key: str | None, digest: bytes) -> Endpoint | None:
+    known = await store.endpoint_of_key(connection, merchant_id, key) if key else None
+    if known is None:
+        return None
+    endpoint, stored = known
+    if stored != digest:
+        message = "this Idempotency-Key came with another request before; use a new key for a new request"
+        raise IdempotencyConflictError(message)
+    return endpoint
 
 
 async def list_endpoints(connection: Connection, merchant_id: str, after: str = "", limit: int = 100) -> list[Endpoint]:
@@ -73,6 +104,11 @@ async def list_deliveries(
     return await store.list_deliveries(connection, merchant_id, endpoint_id, before, limit)
 
 
+async def get_delivery(connection: Connection, merchant_id: str, delivery_id: str) -> Delivery:
+    """Give one delivery. Raises ``DeliveryNotFoundError``."""
+    return _delivery(await store.get_delivery(connection, merchant_id, delivery_id))
+
+
 async def list_attempts(connection: Connection, merchant_id: str, delivery_id: str) -> list[Attempt]:
     """Give the attempts of one delivery, in order; none where it is not the merchant's."""
     return await store.list_attempts(connection, merchant_id, delivery_id)
@@ -83,7 +119,10 @@ async def redeliver(connection: Connection, merchant_id: str, delivery_id: str) 
 
     Raises ``DeliveryNotFoundError``.
     """
-    delivery = await store.redeliver(connection, merchant_id, delivery_id)
+    return _delivery(await store.redeliver(connection, merchant_id, delivery_id))
+
+
+def _delivery(delivery: Delivery | None) -> Delivery:
     if delivery is None:
         message = "no delivery of that id; list them under the endpoint"
         raise DeliveryNotFoundError(message)

@@ -20,12 +20,28 @@ async def count_endpoints(connection: Connection, merchant_id: str) -> int:
 
 
 async def insert_endpoint(
-    connection: Connection, merchant_id: str, endpoint_id: EndpointId, url: str, events: Sequence[str]
-) -> Endpoint:
-    """Record a new endpoint."""
-    values = {"merchant_id": merchant_id, "id": endpoint_id, "url": url, "events": list(events)}
+    connection: Connection, merchant_id: str, url: str, events: Sequence[str], key: str | None, digest: bytes
+) -> Endpoint | None:
+    """Record a new endpoint; None where the idempotency key has made one before."""
+    values = {
+        "merchant_id": merchant_id,
+        "id": EndpointId.new(),
+        "url": url,
+        "events": list(events),
+        "key": key,
+        "digest": digest,
+    }
     row = await (await connection.execute(_SQL["insert_endpoint"], values)).fetchone()
-    return _endpoint(row or {})
+    return _endpoint(row) if row else None
+
+
+async def endpoint_of_key(connection: Connection, merchant_id: str, key: str) -> tuple[Endpoint, bytes] | None:
+    """Find what an idempotency key has made, and the digest of that request."""
+    row = await (await connection.execute(_SQL["endpoint_of_key"], [merchant_id, key])).fetchone()
+    if row is None:
+        return None
+    digest = bytes(row.pop("digest"))
+    return _endpoint(row), digest
 
 
 async def list_endpoints(connection: Connection, merchant_id: str, after: str, limit: int) -> list[Endpoint]:
@@ -102,6 +118,12 @@ async def list_deliveries(
     """Give deliveries, newest first; of all endpoints where ``endpoint_id`` is empty."""
     values = {"merchant_id": merchant_id, "endpoint_id": endpoint_id, "before": before, "limit": limit}
     return [_delivery(row) async for row in await connection.execute(_SQL["list_deliveries"], values)]
+
+
+async def get_delivery(connection: Connection, merchant_id: str, delivery_id: str) -> Delivery | None:
+    """Find one delivery of a merchant."""
+    row = await (await connection.execute(_SQL["get_delivery"], [merchant_id, delivery_id])).fetchone()
+    return _delivery(row) if row else None
 
 
 async def list_attempts(connection: Connection, merchant_id: str, delivery_id: str) -> list[Attempt]:

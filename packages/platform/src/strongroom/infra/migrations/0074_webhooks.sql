@@ -6,8 +6,12 @@ CREATE TABLE webhook_endpoint (
     events text[] NOT NULL DEFAULT '{}',
     enabled boolean NOT NULL DEFAULT true,
     secret_version integer NOT NULL DEFAULT 1,
+    -- The request that made it: the same key and digest again gives this endpoint, another digest is refused.
+    idempotency_key text,
+    digest bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    UNIQUE (merchant_id, idempotency_key)
 );
 CREATE INDEX webhook_endpoint_merchant ON webhook_endpoint (merchant_id, id) WHERE deleted_at IS NULL;
 GRANT SELECT, INSERT, UPDATE (url, events, enabled, deleted_at) ON webhook_endpoint TO strongroom_api;

@@ -1,0 +1,42 @@
+-- Payouts that wait for coins. The hold stands while a row is queued or slotted.
+CREATE TABLE treasury_payable (
+    payout_id text PRIMARY KEY,
+    merchant_id text NOT NULL,
+    chain text NOT NULL,
+    amount numeric(78, 0) NOT NULL CHECK (amount > 0),
+    fee numeric(78, 0) NOT NULL CHECK (fee >= 0),
+    hold_id text NOT NULL,
+    script bytea NOT NULL,
+    intent bytea NOT NULL,
+    public_key bytea NOT NULL,
+    signature bytea NOT NULL,
+    expires_at timestamptz NOT NULL,
+    state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'slotted', 'paid', 'withdrawn')),
+    solo boolean NOT NULL DEFAULT false,
+    short boolean NOT NULL DEFAULT false,
+    attempts integer NOT NULL DEFAULT 0,
+    retry_at timestamptz NOT NULL DEFAULT now(),
+    slot_id text REFERENCES outbound_slot,
+    enqueued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (state <> 'slotted' OR slot_id IS NOT NULL)
+);
+CREATE INDEX treasury_payable_queue ON treasury_payable (chain, enqueued_at) WHERE state = 'queued';
+CREATE INDEX treasury_payable_slot ON treasury_payable (slot_id) WHERE state = 'slotted';
+CREATE TRIGGER treasury_payable_wake AFTER INSERT OR UPDATE ON treasury_payable
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_channel('treasury');
+
+-- Merchants whose last judged payout was signed by both signers share chain txs; all others ride alone, so that a
+-- refusal, once one signer has agreed, takes nobody else's payout with it.
+CREATE TABLE treasury_trusted (
+    chain text NOT NULL,
+    merchant_id text NOT NULL,
+    trusted boolean NOT NULL,
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chain, merchant_id)
+);
+
+GRANT SELECT, INSERT ON treasury_payable TO strongroom_api;
+GRANT UPDATE (state, short) ON treasury_payable TO strongroom_api;
+GRANT SELECT, UPDATE ON treasury_payable TO strongroom_worker, strongroom_treasury;
+GRANT SELECT ON treasury_trusted TO strongroom_api, strongroom_treasury;
+GRANT SELECT, INSERT, UPDATE ON treasury_trusted TO strongroom_worker;

@@ -1,0 +1,88 @@
+"""The worker: turns facts into deposits, deposits into balances and invoices, and all of it into webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from strongroom.api.dialect import render
+from strongroom.deposits.jobs import follow_deposits
+from strongroom.infra.clock import Clock, SystemClock
+from strongroom.infra.database import Pool, make_pool, transaction
+from strongroom.infra.loops import Loop
+from strongroom.infra.outbox import CHANNEL, Dispatcher
+from strongroom.infra.settings import Settings
+from strongroom.invoices import jobs as invoices
+from strongroom.merchants import service as merchants
+from strongroom.payouts import jobs as payouts
+from strongroom.processes.runtime import run_loops_until_stopped, run_process
+from strongroom.rates import jobs as rates
+from strongroom.treasury import jobs as treasury
+from strongroom.wallets import jobs as wallets
+from strongroom.wallets import service as wallet_service
+from strongroom.webhooks import jobs as webhooks
+
+
+def make_dispatcher(settings: Settings, clock: Clock) -> Dispatcher:
+    """Say which room listens to what; rooms do not know each other's handlers."""
+    dispatcher = Dispatcher()
+    handlers = [*invoices.handlers(settings, clock), *treasury.handlers(), *payouts.handlers()]
+    for topic, handler in handlers:
+        dispatcher.on(topic, handler)
+    for topic in webhooks.TOPICS:
+        dispatcher.on(topic, webhooks.make_handler(render))
+    return dispatcher
+
+
+def chain_loops(settings: Settings, pool: Pool, clock: Clock) -> list[Loop]:
+    """Follow each chain: our coins, and what came in."""
+    loops = []
+    for chain in settings.chains:
+        steps: list[tuple[str, Callable[[], Awaitable[int]]]] = [
+            ("coins", partial(wallets.follow_coins, pool, chain)),
+            ("deposits", partial(follow_deposits, pool, chain, clock)),
+        ]
+        loops += [Loop(f"{name} {chain.asset.code}", step, 1.0, ("chain",)) for name, step in steps]
+    return loops
+
+
+async def prepare(settings: Settings, pool: Pool) -> None:
+    """Record the key sets at the first start, and give every merchant its branch on every chain."""
+    async with transaction(pool) as connection:
+        for chain in settings.chains:
+            await wallet_service.sync_key_sets(connection, chain)
+            for merchant in await merchants.list_merchants(connection):
+                await wallet_service.prepare_merchant(connection, chain, merchant.id, merchant.branch)
+
+
+async def _work(settings: Settings) -> None:
+    clock = SystemClock()
+    dsn = settings.dsn("worker")
+    async with make_pool(dsn, size=settings.database.pool_size, name="worker") as pool:
+        await prepare(settings, pool)
+        async with webhooks.open_deliverer(settings.webhooks, pool) as deliverer:
+            delivery = Loop("webhooks", deliverer.step, 1.0, ("webhooks",))
+            deliverer.wake = delivery.wake.set
+            await run_loops_until_stopped(dsn, [delivery, *_loops(settings, pool, clock)])
+
+
+def _loops(settings: Settings, pool: Pool, clock: Clock) -> Sequence[Loop]:
+    dispatcher = make_dispatcher(settings, clock)
+    sources = rates.sources_of(settings.rates)
+    poll = partial(rates.poll_rates, pool, settings, sources, clock)
+    return [
+        *chain_loops(settings, pool, clock),
+        Loop("outbox", partial(dispatcher.run_once, pool), 1.0, (CHANNEL,)),
+        Loop("invoices", partial(invoices.expire_due, pool, settings, clock), 1.0),
+        Loop("addresses", partial(wallets.refill_pools, pool, settings), 5.0, ("watch",)),
+        Loop("rates", poll, float(settings.rates.poll_seconds)),
+    ]
+
+
+def main() -> None:
+    """Run the worker until told to stop."""
+    run_process("worker", _work)
+
+
+if __name__ == "__main__":
+    main()
