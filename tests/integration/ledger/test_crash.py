@@ -1,0 +1,71 @@
+"""kill -9 of a durable PostgreSQL in the middle of posting: no acknowledged posting is lost, none happens twice."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from strongroom.infra.components.hosting import free_port
+from strongroom.infra.components.postgres import PostgresCluster
+from strongroom.infra.database import make_pool, transaction
+from strongroom.infra.schema import create_roles, migrate
+from strongroom.ledger import service
+from strongroom.ledger.model import AccountType
+from strongroom.ledger.service import LedgerWriter
+from tests.integration.ledger.books import ALICE, available, credit, house
+
+CALLERS = 8
+KILLS = 2
+
+
+@pytest.fixture
+def cluster(scratch: Path, request: pytest.FixtureRequest) -> Iterator[PostgresCluster]:
+    with PostgresCluster(scratch / f"crash-{request.node.name}" / "pg", free_port()) as made:
+        asyncio.run(create_roles(made.dsn()))
+        made.give_password("strongroom_worker")
+        asyncio.run(migrate(made.dsn()))
+        yield made
+
+
+async def test_no_acknowledged_posting_is_lost_and_none_doubled(cluster: PostgresCluster) -> None:
+    acknowledged: set[str] = set()
+    stop = asyncio.Event()
+
+    async with make_pool(cluster.dsn("strongroom_worker"), size=CALLERS) as pool:
+        writer = LedgerWriter(pool)
+
+        async def caller(number: int) -> None:
+            turn = 0
+            while not stop.is_set():
+                # A caller that got no answer asks again with the same key, for as long as it takes.
+                with contextlib.suppress(psycopg.Error):
+                    await writer.post(credit(f"{number}:{turn}", ALICE, 1))
+                    acknowledged.add(f"{number}:{turn}")
+                    turn += 1
+
+        tasks = [asyncio.create_task(caller(number)) for number in range(CALLERS)]
+        for _ in range(KILLS):
+            before = len(acknowledged)
+            while len(acknowledged) < before + 50:  # noqa: ASYNC110 -- a count is waited for, which no event tells
+                await asyncio.sleep(0.01)
+            pid = cluster.server_pid()
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            cluster.stop()
+            await asyncio.to_thread(cluster.start)
+        stop.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 40)
+
+        async with transaction(pool) as connection:
+            rows = await (await connection.execute("SELECT key FROM ledger_transaction")).fetchall()
+            accounts, broken = await service.audit(connection)
+            assert {str(row["key"]) for row in rows} == acknowledged
+            assert await service.balance(connection, available(ALICE)) == len(acknowledged)
+            assert await service.balance(connection, house(AccountType.CHAIN_COLD)) == -len(acknowledged)
+    assert all(account.sound for account in accounts)
+    assert broken == []
