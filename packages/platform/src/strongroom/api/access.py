@@ -45,8 +45,11 @@ async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseR
     connection.state.principal = principal
 
 
-async def provide_caller(request: Request[Any, Any, State]) -> Caller:
-    """Give the authenticated caller to a handler."""
+async def provide_caller(request: Request[Any, Any, State], services: Services) -> Caller:
+    """Give the authenticated caller to a handler.
+
+    It asks for ``services`` only to come after them: dependencies of one rank cost a task group in every request.
+    """
     caller: Caller = request.state.principal
     return caller
 
