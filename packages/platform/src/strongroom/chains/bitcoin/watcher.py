@@ -1,0 +1,256 @@
+"""The watcher of one chain: the only writer of its facts.
+
+It decides nothing. What it has recorded is its state: killed at any point, it goes on from the event log. While the
+node is down, syncing or on another network it records nothing, says so, and goes on by itself when that has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from strongroom.chains.bitcoin import store
+from strongroom.chains.bitcoin.blocks import BlockFollower, Stretch
+from strongroom.chains.bitcoin.memory import Memory
+from strongroom.chains.bitcoin.mempool import MempoolFollower
+from strongroom.chains.bitcoin.node import BitcoinNode, NodeState
+from strongroom.chains.bitcoin.notices import Notices
+from strongroom.chains.bitcoin.parameters import parameters_of
+from strongroom.chains.errors import ChainError, NodeWarmingUpError, WatcherBusyError, WrongNetworkError
+from strongroom.chains.facts import StatusRow
+from strongroom.chains.model import ChainStatus
+from strongroom.infra import stops
+from strongroom.infra.database import Connection, Pool
+from strongroom.infra.settings import ChainSettings
+
+_log = structlog.get_logger(__name__)
+LAG_BLOCKS: Final = 2  # so far behind is still live: a header is always there a moment before its block
+COMPARE_SECONDS: Final = 60.0  # the whole mempool is compared at least this often, whatever the notices said
+HEARTBEAT_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 1.0
+ProgressCallback = Callable[[int, int], None]
+
+
+class Watcher:
+    """Follows one node. ``progress`` is told (recorded height, node's height) after every commit of blocks."""
+
+    def __init__(self, settings: ChainSettings, pool: Pool, progress: ProgressCallback | None = None) -> None:
+        """Name the chain, its node and the database; ``pool`` connects as ``strongroom_watcher``."""
+        self._settings = settings
+        self._pool = pool
+        self._progress = progress
+        self._parameters = parameters_of(settings.id)
+        self._node = BitcoinNode(settings)
+        self._notices = Notices(settings.zmq_url)
+
+    async def run(self) -> None:
+        """Go on until cancelled; losing the database or the lock only starts over from the event log."""
+        listener = asyncio.create_task(self._notices.listen())
+        try:
+            while True:
+                await self._run_session()
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listener
+            await self._node.close()
+
+    async def _run_session(self) -> None:
+        try:
+            async with store.sole_writer(self._pool, self._settings.id) as connection:
+                session = Session(self._settings, self._node, self._notices, connection, self._progress)
+                await session.run()
+        except WatcherBusyError as error:
+            _log.info("standing by", reason=error.message)
+        except store.DATABASE_LOST as error:
+            _log.warning("the database is away; starting over from the event log", error=type(error).__name__)
+
+
+class Session:
+    """One stretch of work with the chain's lock held; its memory lives as long."""
+
+    def __init__(
+        self,
+        settings: ChainSettings,
+        node: BitcoinNode,
+        notices: Notices,
+        connection: Connection,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Start with an empty memory; ``run`` or ``load`` fills it."""
+        self._settings = settings
+        self._node = node
+        self._notices = notices
+        self._connection = connection
+        self._progress = progress
+        self.memory = Memory(settings.id)
+        self._blocks = BlockFollower(node, self.memory, settings.start_height)
+        self._mempool = MempoolFollower(node, self.memory)
+        self._network_checked = False
+        self._ahead = False  # the memory holds facts that are not recorded
+        self._compare_at = 0.0
+        self._written: StatusRow | None = None
+        self._written_at = 0.0
+
+    async def load(self) -> None:
+        """Rebuild the memory from the event log."""
+        await self.memory.load(self._connection)
+        self._notices.distrust()
+        tip = self.memory.tip
+        _log.info("watching", chain=self._settings.id, height=tip and tip.height, scripts=len(self.memory.scripts))
+
+    async def run(self) -> None:
+        """Step until cancelled or until the database fails."""
+        await self.load()
+        while True:
+            await self.step()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._notices.wake.wait(), self._settings.poll_seconds)
+
+    async def step(self) -> None:
+        """Catch up with the node, blocks and mempool, or say why that cannot be."""
+        self._notices.wake.clear()
+        try:
+            if self._ahead:
+                await self.memory.load_state(self._connection)
+                self._ahead = False
+            if not self._network_checked:
+                await self._node.check_network()
+                self._network_checked = True
+            await self._follow()
+        except ChainError as error:
+            self._network_checked = False
+            self._notices.distrust()
+            await self._say(_status_of(error), error.message, None)
+
+    async def _follow(self) -> None:
+        while True:
+            state = await self._node.state()
+            waiting = await self._not_ready(state)
+            if waiting is not None:
+                await self._say(ChainStatus.SYNCING, waiting, state.tip.height)
+                return
+            await self._catch_up(state)
+            if await self._follow_mempool():
+                break
+        await self._say_ok(state.tip.height)
+
+    async def _not_ready(self, state: NodeState) -> str | None:
+        """Say why the node is not believed yet. Regtest nodes call themselves starting after every idle day."""
+        if state.starting and not parameters_of(self._settings.id).regtest:
+            return f"the node is loading the chain: block {state.tip.height} of {state.headers}"
+        if state.headers > state.tip.height + LAG_BLOCKS:
+            missing = await self._node.blocks_to_come()
+            if missing > LAG_BLOCKS:
+                return f"the node has {missing} blocks to fetch after {state.tip.height}"
+        return await self._lost_blocks(state)
+
+    async def _lost_blocks(self, state: NodeState) -> str | None:
+        """Say that the node is behind what is recorded: amid a reorg, or without its last blocks, as after a crash.
+
+        A reorg shows by another block in place of a recorded one. A shorter stretch of the same chain orphans nothing.
+        """
+        tip = self.memory.tip
+        if tip is None or state.tip.height >= tip.height:
+            return None
+        there = await store.load_block(self._connection, self._settings.id, state.tip.height)
+        if there is not None and there.block_hash != state.tip.block_hash:
+            return None
+        return f"the node is at block {state.tip.height} of the {tip.height} recorded"
+
+    async def _catch_up(self, state: NodeState) -> None:
+        while True:
+            await self.memory.load_scripts(self._connection)
+            self._ahead = True
+            stretch = await self._blocks.next_stretch(self._connection, state.tip)
+            if stretch.facts:
+                await self._commit(stretch, state.tip.height)
+            self._ahead = False
+            if not stretch.facts:
+                return
+
+    async def _commit(self, stretch: Stretch, node_height: int) -> None:
+        async with self._connection.transaction():
+            ids = await store.record(self._connection, self._settings.id, stretch.facts)
+            if stretch.depth > self._settings.horizon:
+                await self._stop_crediting(stretch)
+            height = stretch.tip.height if stretch.tip else 0
+            behind = node_height - height > LAG_BLOCKS
+            status = ChainStatus.SYNCING if behind else ChainStatus.OK
+            await self._write(self._row(status, f"block {height} of {node_height}" if behind else "", node_height))
+        self._blocks.recorded(stretch.facts, ids)
+        if stretch.orphaned:
+            self._compare_at = 0.0
+            _log.warning("reorg", chain=self._settings.id, orphaned=stretch.orphaned, depth=stretch.depth)
+        if self._progress:
+            self._progress(height, node_height)
+
+    async def _stop_crediting(self, stretch: Stretch) -> None:
+        horizon = self._settings.horizon
+        reason = f"a block with {stretch.depth} confirmations was orphaned, beyond the horizon of {horizon}"
+        self.memory.deep_reorg = reason
+        await stops.set_stop(self._connection, stops.Stop.CREDIT, reason, "watcher", self._settings.id)
+        _log.error("reorg too deep", chain=self._settings.id, reason=reason)
+
+    async def _follow_mempool(self) -> bool:
+        """Record what changed in the mempool; false where the node has moved to another block meanwhile."""
+        batch = self._notices.take()
+        whole = not batch.complete or time.monotonic() >= self._compare_at
+        if whole:
+            look = await self._mempool.look_at_all()
+        else:
+            look = await self._mempool.look_at(batch.added, batch.removed)
+        tip = self.memory.tip
+        if tip is not None and (await self._node.tip()).block_hash != tip.block_hash:
+            self._compare_at = 0.0
+            return False
+        facts = self._mempool.facts(look)
+        if facts:
+            async with self._connection.transaction():
+                ids = await store.record(self._connection, self._settings.id, facts)
+            self._mempool.recorded(facts, ids)
+        if whole:
+            self._compare_at = time.monotonic() + COMPARE_SECONDS
+        return True
+
+    async def _say_ok(self, node_height: int) -> None:
+        if self.memory.deep_reorg is not None and not await store.credit_stopped(self._connection, self._settings.id):
+            _log.info("the stop after a deep reorg was cleared", chain=self._settings.id)
+            self.memory.deep_reorg = None
+        tip = self.memory.tip
+        waiting = "" if tip else f"waiting for block {self._settings.start_height}, the first to record"
+        await self._say(ChainStatus.OK, waiting, node_height)
+
+    async def _say(self, status: ChainStatus, detail: str, node_height: int | None) -> None:
+        row = self._row(status, detail, node_height)
+        if row == self._written and time.monotonic() < self._written_at + HEARTBEAT_SECONDS:
+            return
+        async with self._connection.transaction():
+            await self._write(row)
+
+    def _row(self, status: ChainStatus, detail: str, node_height: int | None) -> StatusRow:
+        """Make the row; a deep reorg outlasts ``ok`` until an operator has cleared it."""
+        deep, tip = self.memory.deep_reorg, self.memory.tip
+        if deep is not None and status == ChainStatus.OK:
+            status, detail = ChainStatus.REORG_TOO_DEEP, deep
+        return StatusRow(
+            status, tip.height if tip else None, tip.block_hash if tip else None, node_height, detail, deep
+        )
+
+    async def _write(self, row: StatusRow) -> None:
+        await store.write_status(self._connection, self._settings.id, row)
+        if self._written is None or row.status != self._written.status:
+            _log.info("chain status", chain=self._settings.id, status=row.status, detail=row.detail)
+        self._written, self._written_at = row, time.monotonic()
+
+
+def _status_of(error: ChainError) -> ChainStatus:
+    if isinstance(error, WrongNetworkError):
+        return ChainStatus.WRONG_NETWORK
+    return ChainStatus.SYNCING if isinstance(error, NodeWarmingUpError) else ChainStatus.DOWN

@@ -1,0 +1,15 @@
+"""What a process runs for a chain."""
+
+from __future__ import annotations
+
+from strongroom.chains.bitcoin.watcher import ProgressCallback, Watcher
+from strongroom.infra.database import Pool
+from strongroom.infra.settings import ChainSettings
+
+
+async def watch_chain(settings: ChainSettings, pool: Pool, progress: ProgressCallback | None = None) -> None:
+    """Watch a chain until cancelled; ``pool`` (size 1 is enough) logs in as ``strongroom_watcher``.
+
+    A second watcher of the same chain stands by until the first one's connection ends.
+    """
+    await Watcher(settings, pool, progress).run()
