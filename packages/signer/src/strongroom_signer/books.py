@@ -1,0 +1,194 @@
+"""What the journal adds up to: bound intents, slots, voids, sums in rolling windows, the halt. Rebuilt at every start.
+
+The one function ``apply`` is used for a row that was just written and for a row that is read again, so what a signer
+remembers cannot depend on whether it was restarted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strongroom_signer.model import Coin
+
+SIGNED: Final = "signed"
+REFUSED: Final = "refused"
+VOIDED: Final = "voided"
+HALTED: Final = "halted"
+RESUMED: Final = "resumed"
+GENESIS: Final = "genesis"
+POLICY: Final = "policy"
+ENROLMENT: Final = "enrolment"
+DAY_SECONDS: Final = 86_400
+
+
+@dataclass(slots=True)
+class Slot:
+    """What binds payments to at most one effect: all versions share the coins of the earlier ones.
+
+    ``row`` is the journal row of the first version; ``fee`` is that of the most expensive one, signed at ``fee_at``.
+    """
+
+    row: int
+    chain: str
+    intents: frozenset[str]
+    coins: set[Coin]
+    fee: int = 0
+    fee_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One signed chain tx: the journal row of the decision, and the intents that it pays.
+
+    A txid does not say for which intents: two of one amount to one address look the same on the chain.
+    """
+
+    row: int
+    intents: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """One intent's amount, counted once, at its first signing."""
+
+    at: int
+    merchant: str
+    amount: int
+    listed: bool
+
+
+@dataclass(slots=True)
+class Books:
+    """The fold over the journal; hashes are lower-case hex as the rows have them."""
+
+    slot_of_intent: dict[str, Slot] = field(default_factory=dict)
+    intent_of_payout: dict[tuple[str, str], str] = field(default_factory=dict)
+    void_rows: dict[str, int] = field(default_factory=dict)
+    slots: dict[int, Slot] = field(default_factory=dict)
+    versions: dict[tuple[str, str], Version] = field(default_factory=dict)
+    sweeps: dict[Coin, list[Slot]] = field(default_factory=dict)
+    spends: dict[str, list[Spend]] = field(default_factory=dict)
+    fee_marks: dict[str, list[tuple[int, Slot]]] = field(default_factory=dict)
+    highest_index: dict[tuple[str, str], int] = field(default_factory=dict)
+    halted: bool = False
+    halt_reason: str = ""
+    halt_row: int = 0
+    last_at: int = 0
+    name: str = ""
+    fingerprint: str = ""
+    policy_hash: str = ""
+    enrolment_hash: str = ""
+
+    def apply(self, row: int, body: dict[str, Any]) -> None:
+        """Take a row into account; raises ``KeyError`` or ``TypeError`` on one that this release cannot read."""
+        # A clock that once was ahead stays the mark: time never goes back, whatever a later row says.
+        self.last_at = max(self.last_at, body["at"])
+        _APPLY[body["kind"]](self, row, body)
+
+    def spent(self, asset: str, since: int) -> Iterator[Spend]:
+        """Give the spends of an asset after ``since`` (unix seconds), newest first."""
+        for spend in reversed(self.spends.get(asset, [])):
+            if spend.at <= since:
+                return
+            yield spend
+
+    def fees(self, chain: str, since: int, without: Slot | None) -> int:
+        """Add up every slot's highest fee on a chain, if reached after ``since``; ``without`` leaves one slot out."""
+        total = 0
+        for at, slot in reversed(self.fee_marks.get(chain, [])):
+            if at <= since:
+                break
+            # A slot has a mark for every time that its fee rose; only the last one counts.
+            if at == slot.fee_at and slot is not without:
+                total += slot.fee
+        return total
+
+    def sweep_slot(self, chain: str, coins: frozenset[Coin]) -> Slot | None:
+        """Find the slot without intents that a sweep of ``coins`` is a later version of: it has all of its coins."""
+        found = {slot.row: slot for coin in coins for slot in self.sweeps.get(coin, [])}
+        return next(
+            (found[row] for row in sorted(found) if found[row].chain == chain and found[row].coins <= coins), None
+        )
+
+
+def _signed(books: Books, row: int, body: dict[str, Any]) -> None:
+    coins: set[Coin] = {(coin["txid"], coin["index"]) for coin in body["inputs"]}
+    slot = books.slots.get(body["slot"] or row)
+    if slot is None:
+        slot = Slot(row, body["chain"], frozenset(item["intent"] for item in body["payments"]), coins)
+        books.slots[row] = slot
+        _bind(books, slot, body)
+    slot.coins |= coins
+    books.versions[(body["chain"], body["txid"])] = Version(row, slot.intents)
+    if body["fee"] > slot.fee:
+        _mark_fee(books, slot, body)
+    if not slot.intents:
+        for coin in coins:
+            if slot not in books.sweeps.setdefault(coin, []):
+                books.sweeps[coin].append(slot)
+    for item in body["change"]:
+        key = (body["chain"], item["key_set"])
+        books.highest_index[key] = max(books.highest_index.get(key, -1), item["index"])
+
+
+def _mark_fee(books: Books, slot: Slot, body: dict[str, Any]) -> None:
+    marks = books.fee_marks.setdefault(body["chain"], [])
+    if slot.fee_at != body["at"]:
+        marks.append((body["at"], slot))
+    slot.fee, slot.fee_at = body["fee"], body["at"]
+
+
+def _bind(books: Books, slot: Slot, body: dict[str, Any]) -> None:
+    for item in body["payments"]:
+        books.slot_of_intent[item["intent"]] = slot
+        books.intent_of_payout[(item["merchant"], item["payout"])] = item["intent"]
+        spend = Spend(body["at"], item["merchant"], item["amount"], item["listed"])
+        books.spends.setdefault(item["asset"], []).append(spend)
+
+
+def _voided(books: Books, row: int, body: dict[str, Any]) -> None:
+    books.void_rows[body["intent"]] = row
+
+
+def _halted(books: Books, row: int, body: dict[str, Any]) -> None:
+    books.halted, books.halt_reason, books.halt_row = True, body["reason"], row
+
+
+def _resumed(books: Books, row: int, body: dict[str, Any]) -> None:
+    del row, body
+    books.halted, books.halt_reason, books.halt_row = False, "", 0
+
+
+def _genesis(books: Books, row: int, body: dict[str, Any]) -> None:
+    books.name, books.fingerprint = body["name"], body["fingerprint"]
+    _policy(books, row, body)
+
+
+def _policy(books: Books, row: int, body: dict[str, Any]) -> None:
+    del row
+    books.policy_hash = body["policy"]
+
+
+def _enrolment(books: Books, row: int, body: dict[str, Any]) -> None:
+    del row
+    books.enrolment_hash = body["enrolment"]
+
+
+def _refused(books: Books, row: int, body: dict[str, Any]) -> None:
+    del books, row, body
+
+
+_APPLY: Final = {
+    GENESIS: _genesis,
+    POLICY: _policy,
+    ENROLMENT: _enrolment,
+    SIGNED: _signed,
+    REFUSED: _refused,
+    VOIDED: _voided,
+    HALTED: _halted,
+    RESUMED: _resumed,
+}

@@ -1,0 +1,86 @@
+"""From a signed intent to a claim: who signed what, under which enrolled key, to be paid to which script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nacl.exceptions import CryptoError
+from nacl.signing import VerifyKey
+
+from strongroom_core.intents import InvalidIntentError, PaymentIntent
+from strongroom_core.refusals import RefusalTag
+from strongroom_signer.destination import script_of
+from strongroom_signer.errors import DestinationError, RefusedError
+from strongroom_signer.model import Claim
+
+if TYPE_CHECKING:
+    from strongroom_core.intents import SignedIntent
+    from strongroom_signer.chains import ChainParameters
+    from strongroom_signer.enrolment import Caps, EnrolledMerchant, Enrolment
+
+
+def read_claim(evidence: SignedIntent, deployment: str, chain: ChainParameters, enrolment: Enrolment) -> Claim:
+    """Judge one piece of evidence on its own. Raises ``RefusedError`` with the tag of the first rule that says no."""
+    intent = decode_intent(evidence)
+    _check_deployment(intent, deployment)
+    _check_asset(intent, chain)
+    merchant, caps = _enrolled(intent, enrolment)
+    _check_signature(intent, evidence, merchant)
+    return Claim(intent, intent.hash, _script(intent, chain), caps, evidence)
+
+
+def decode_intent(evidence: SignedIntent) -> PaymentIntent:
+    """Read the canonical bytes. Raises ``RefusedError`` (intent-malformed)."""
+    try:
+        return PaymentIntent.decode(evidence.intent)
+    except InvalidIntentError as error:
+        raise RefusedError(RefusalTag.INTENT_MALFORMED, error.message) from None
+
+
+def _check_deployment(intent: PaymentIntent, deployment: str) -> None:
+    if intent.deployment != deployment:
+        reason = f"the intent is for the deployment {intent.deployment}, and this is {deployment}"
+        raise RefusedError(RefusalTag.INTENT_DEPLOYMENT, reason, intent.payout)
+
+
+def _check_asset(intent: PaymentIntent, chain: ChainParameters) -> None:
+    if intent.asset != chain.asset.id:
+        reason = f"the intent pays {intent.asset}, and the chain tx moves {chain.asset.id}"
+        raise RefusedError(RefusalTag.ASSET_UNKNOWN, reason, intent.payout)
+
+
+def _enrolled(intent: PaymentIntent, enrolment: Enrolment) -> tuple[EnrolledMerchant, Caps]:
+    merchant = enrolment.get(intent.merchant)
+    if merchant is None:
+        reason = f"{intent.merchant} is not enrolled on this signer's host"
+        raise RefusedError(RefusalTag.MERCHANT_UNKNOWN, reason, intent.payout)
+    caps = merchant.caps.get(intent.asset)
+    if caps is None:
+        reason = f"{intent.merchant} has no caps for {intent.asset} on this signer's host"
+        raise RefusedError(RefusalTag.ASSET_UNKNOWN, reason, intent.payout)
+    return merchant, caps
+
+
+def _check_signature(intent: PaymentIntent, evidence: SignedIntent, merchant: EnrolledMerchant) -> None:
+    if evidence.public_key != merchant.public_key or not is_signed(evidence):
+        reason = f"the intent is not signed by the key that {intent.merchant} enrolled"
+        raise RefusedError(RefusalTag.INTENT_UNSIGNED, reason, intent.payout)
+
+
+def is_signed(evidence: SignedIntent) -> bool:
+    """Whether the Ed25519 signature (RFC 8032) verifies under the key that the evidence names."""
+    try:
+        VerifyKey(evidence.public_key).verify(evidence.intent, evidence.signature)
+    except CryptoError:
+        return False
+    return True
+
+
+def _script(intent: PaymentIntent, chain: ChainParameters) -> bytes:
+    if intent.tag:
+        reason = f"{chain.chain.name} has no destination tags; a payment that needs one would be lost"
+        raise RefusedError(RefusalTag.DESTINATION_INVALID, reason, intent.payout)
+    try:
+        return script_of(intent.destination, chain)
+    except DestinationError as error:
+        raise RefusedError(RefusalTag.DESTINATION_INVALID, error.message, intent.payout) from None

@@ -1,0 +1,148 @@
+"""The key file: one BIP 32 seed, encrypted at rest under a passphrase.
+
+Argon2id (RFC 9106, through libsodium) makes the key of an XSalsa20-Poly1305 box. The public half stands beside it in
+the clear, so that keys can be exchanged and policies checked without the passphrase; ``open_key`` believes none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from nacl import pwhash
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+
+from strongroom_signer.chains import PARAMETERS
+from strongroom_signer.curve import PrivateNode
+from strongroom_signer.errors import KeyFileError
+from strongroom_signer.files import is_private, write_private
+from strongroom_signer.keyset import AccountKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION: Final = 1
+SEED_BYTES: Final = 32
+SALT_BYTES: Final = pwhash.argon2id.SALTBYTES
+MIN_PASSPHRASE_BYTES: Final = 12
+# (operations, bytes of memory) by libsodium's names; `moderate` is 3 passes over 256 MiB.
+KDF_COSTS: Final = {
+    "interactive": (pwhash.argon2id.OPSLIMIT_INTERACTIVE, pwhash.argon2id.MEMLIMIT_INTERACTIVE),
+    "moderate": (pwhash.argon2id.OPSLIMIT_MODERATE, pwhash.argon2id.MEMLIMIT_MODERATE),
+    "sensitive": (pwhash.argon2id.OPSLIMIT_SENSITIVE, pwhash.argon2id.MEMLIMIT_SENSITIVE),
+}
+_FIELDS: Final = {"version", "name", "kdf", "operations", "memory", "salt", "box", "fingerprint", "accounts"}
+
+
+@dataclass(frozen=True, slots=True)
+class PublicHalf:
+    """What of a key file may be shown: its name, fingerprint (4 bytes) and account keys by CAIP-2 chain id."""
+
+    name: str
+    fingerprint: bytes
+    accounts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKey:
+    """An opened key file. ``master`` never leaves the process; ``ticket_key`` proves here that it was opened."""
+
+    name: str
+    master: PrivateNode
+    ticket_key: bytes
+
+    def account(self, chain_id: str) -> PrivateNode:
+        """Give the private account key of a chain."""
+        return self.master.derive(PARAMETERS[chain_id].account_path)
+
+    def account_key(self, chain_id: str) -> AccountKey:
+        """Give the public account key of a chain, with its origin."""
+        node = self.account(chain_id).public()
+        return AccountKey(self.master.fingerprint, PARAMETERS[chain_id].account_path, node)
+
+
+def create(path: Path, name: str, chains: tuple[str, ...], passphrase: bytes, cost: str = "moderate") -> PublicHalf:
+    """Make a new key file (0600) and give its public half. Raises ``KeyFileError`` where one is there already."""
+    if len(passphrase) < MIN_PASSPHRASE_BYTES:
+        message = f"a passphrase has at least {MIN_PASSPHRASE_BYTES} bytes"
+        raise KeyFileError(message)
+    return _seal(path, name, secrets.token_bytes(SEED_BYTES), chains, passphrase, cost)
+
+
+def _seal(path: Path, name: str, seed: bytes, chains: tuple[str, ...], passphrase: bytes, cost: str) -> PublicHalf:
+    key = _opened(name, seed)
+    accounts = {chain: key.account_key(chain).text(test=PARAMETERS[chain].chain.test) for chain in chains}
+    operations, memory = KDF_COSTS[cost]
+    salt = secrets.token_bytes(SALT_BYTES)
+    body = {
+        "version": VERSION,
+        "name": name,
+        "kdf": "argon2id",
+        "operations": operations,
+        "memory": memory,
+        "salt": salt.hex(),
+        "box": bytes(SecretBox(_derive(passphrase, salt, operations, memory)).encrypt(seed)).hex(),
+        "fingerprint": key.master.fingerprint.hex(),
+        "accounts": accounts,
+    }
+    try:
+        write_private(path, json.dumps(body, indent=1).encode() + b"\n", replace=False)
+    except FileExistsError:
+        message = f"{path} is there already; a key file is never overwritten"
+        raise KeyFileError(message) from None
+    return PublicHalf(name, key.master.fingerprint, accounts)
+
+
+def read_public(path: Path) -> PublicHalf:
+    """Read the public half without a passphrase. Raises ``KeyFileError``."""
+    body = _read(path)
+    return PublicHalf(body["name"], bytes.fromhex(body["fingerprint"]), dict(body["accounts"]))
+
+
+def open_key(path: Path, passphrase: bytes) -> OpenKey:
+    """Decrypt the key file. Raises ``KeyFileError``; a wrong passphrase and a damaged box cannot be told apart."""
+    body = _read(path)
+    try:
+        secret = _derive(passphrase, bytes.fromhex(body["salt"]), body["operations"], body["memory"])
+        seed = bytes(SecretBox(secret).decrypt(bytes.fromhex(body["box"])))
+    except (CryptoError, ValueError, TypeError):
+        message = f"{path}: the passphrase is not the file's own, or the file is damaged"
+        raise KeyFileError(message) from None
+    key = _opened(body["name"], seed)
+    if key.master.fingerprint.hex() != body["fingerprint"]:
+        message = f"{path}: the public half is not of this key; the file was changed"
+        raise KeyFileError(message)
+    return key
+
+
+def _opened(name: str, seed: bytes) -> OpenKey:
+    # The ticket key is one-way from the seed and used for nothing that leaves the host.
+    ticket = pwhash.argon2id.kdf(
+        32, b"strongroom resume ticket v1" + seed, bytes(SALT_BYTES), opslimit=1, memlimit=pwhash.argon2id.MEMLIMIT_MIN
+    )
+    return OpenKey(name, PrivateNode.from_seed(seed), ticket)
+
+
+def _derive(passphrase: bytes, salt: bytes, operations: int, memory: int) -> bytes:
+    return bytes(pwhash.argon2id.kdf(SecretBox.KEY_SIZE, passphrase, salt, opslimit=operations, memlimit=memory))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if not is_private(path):
+            message = f"{path} can be read by others; chmod it to 0600"
+            raise KeyFileError(message)
+        body = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        message = f"{path} is not there; make it with `strongroom-signer init`"
+        raise KeyFileError(message) from None
+    except ValueError:
+        message = f"{path} is not a key file"
+        raise KeyFileError(message) from None
+    if not isinstance(body, dict) or set(body) != _FIELDS or body["version"] != VERSION or body["kdf"] != "argon2id":
+        message = f"{path} is not a key file of version {VERSION}"
+        raise KeyFileError(message)
+    return body
