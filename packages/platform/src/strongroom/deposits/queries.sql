@@ -1,0 +1,105 @@
+-- name: by_txids
+SELECT d.id, d.chain, d.asset, d.merchant_id, d.address_id, d.address, d.kind, d.branch, d.purpose, d.reference, d.txid,
+    d.vout, d.amount, d.coinbase, d.rbf, d.below_minimum, d.confirmations_needed, d.state, d.height, d.block_hash, d.cycle,
+    d.credited_cycle, d.fee, d.credited, d.exception, d.replaced_by, d.first_seen_at, d.credited_at,
+    greatest(0, coalesce(t.height - d.height + 1, 0)) AS confirmations
+FROM deposit AS d LEFT JOIN deposit_tip AS t USING (chain)
+WHERE d.chain = %(chain)s AND d.txid = ANY (%(txids)s::text[])
+ORDER BY d.id FOR UPDATE OF d
+
+-- name: open_deposits
+SELECT d.id, d.chain, d.asset, d.merchant_id, d.address_id, d.address, d.kind, d.branch, d.purpose, d.reference, d.txid,
+    d.vout, d.amount, d.coinbase, d.rbf, d.below_minimum, d.confirmations_needed, d.state, d.height, d.block_hash, d.cycle,
+    d.credited_cycle, d.fee, d.credited, d.exception, d.replaced_by, d.first_seen_at, d.credited_at,
+    greatest(0, coalesce(t.height - d.height + 1, 0)) AS confirmations
+FROM deposit AS d LEFT JOIN deposit_tip AS t USING (chain)
+WHERE d.chain = %(chain)s AND d.state IN ('confirming', 'confirmed')
+ORDER BY d.id FOR UPDATE OF d
+
+-- name: one
+SELECT d.id, d.chain, d.asset, d.merchant_id, d.address_id, d.address, d.kind, d.branch, d.purpose, d.reference, d.txid,
+    d.vout, d.amount, d.coinbase, d.rbf, d.below_minimum, d.confirmations_needed, d.state, d.height, d.block_hash, d.cycle,
+    d.credited_cycle, d.fee, d.credited, d.exception, d.replaced_by, d.first_seen_at, d.credited_at,
+    greatest(0, coalesce(t.height - d.height + 1, 0)) AS confirmations
+FROM deposit AS d LEFT JOIN deposit_tip AS t USING (chain)
+WHERE d.id = %(id)s
+
+-- name: lock
+SELECT d.id, d.chain, d.asset, d.merchant_id, d.address_id, d.address, d.kind, d.branch, d.purpose, d.reference, d.txid,
+    d.vout, d.amount, d.coinbase, d.rbf, d.below_minimum, d.confirmations_needed, d.state, d.height, d.block_hash, d.cycle,
+    d.credited_cycle, d.fee, d.credited, d.exception, d.replaced_by, d.first_seen_at, d.credited_at,
+    greatest(0, coalesce(t.height - d.height + 1, 0)) AS confirmations
+FROM deposit AS d LEFT JOIN deposit_tip AS t USING (chain)
+WHERE d.id = %(id)s FOR UPDATE OF d
+
+-- name: on_address
+SELECT d.id, d.chain, d.asset, d.merchant_id, d.address_id, d.address, d.kind, d.branch, d.purpose, d.reference, d.txid,
+    d.vout, d.amount, d.coinbase, d.rbf, d.below_minimum, d.confirmations_needed, d.state, d.height, d.block_hash, d.cycle,
+    d.credited_cycle, d.fee, d.credited, d.exception, d.replaced_by, d.first_seen_at, d.credited_at,
+    greatest(0, coalesce(t.height - d.height + 1, 0)) AS confirmations
+FROM deposit AS d LEFT JOIN deposit_tip AS t USING (chain)
+WHERE d.address_id = %(address_id)s ORDER BY d.id
+
+-- name: list
+SELECT d.id, d.chain, d.asset, d.merchant_id, d.address_id, d.address, d.kind, d.branch, d.purpose, d.reference, d.txid,
+    d.vout, d.amount, d.coinbase, d.rbf, d.below_minimum, d.confirmations_needed, d.state, d.height, d.block_hash, d.cycle,
+    d.credited_cycle, d.fee, d.credited, d.exception, d.replaced_by, d.first_seen_at, d.credited_at,
+    greatest(0, coalesce(t.height - d.height + 1, 0)) AS confirmations
+FROM deposit AS d LEFT JOIN deposit_tip AS t USING (chain)
+WHERE d.merchant_id = %(merchant_id)s AND (%(cursor)s::text IS NULL OR d.id < %(cursor)s)
+ORDER BY d.id DESC LIMIT %(limit)s
+
+-- name: pending_by_asset
+SELECT asset, sum(amount) AS amount FROM deposit
+WHERE merchant_id = %(merchant_id)s AND state IN ('seen', 'confirming', 'confirmed', 'held')
+GROUP BY asset ORDER BY asset
+
+-- name: uncredited
+SELECT kind, sum(amount) AS amount FROM deposit
+WHERE chain = %(chain)s AND state IN ('confirming', 'confirmed', 'held')
+GROUP BY kind
+
+-- name: tip
+SELECT height FROM deposit_tip WHERE chain = %(chain)s
+
+-- name: set_tip
+INSERT INTO deposit_tip (chain, height, block_hash) VALUES (%(chain)s, %(height)s, %(block_hash)s)
+ON CONFLICT (chain) DO UPDATE SET height = EXCLUDED.height, block_hash = EXCLUDED.block_hash
+
+-- name: insert
+INSERT INTO deposit (id, chain, asset, merchant_id, address_id, address, kind, branch, purpose, reference, txid, vout,
+    amount, coinbase, rbf, below_minimum, confirmations_needed, state, height, block_hash, cycle, credited_cycle, fee,
+    credited, exception, replaced_by, first_seen_at, credited_at)
+VALUES (%(id)s, %(chain)s, %(asset)s, %(merchant_id)s, %(address_id)s, %(address)s, %(kind)s, %(branch)s, %(purpose)s,
+    %(reference)s, %(txid)s, %(vout)s, %(amount)s, %(coinbase)s, %(rbf)s, %(below_minimum)s, %(confirmations_needed)s,
+    %(state)s, %(height)s, %(block_hash)s, %(cycle)s, %(credited_cycle)s, %(fee)s, %(credited)s, %(exception)s,
+    %(replaced_by)s, %(first_seen_at)s, %(credited_at)s)
+
+-- name: update
+UPDATE deposit AS d
+SET state = new.state, height = new.height, block_hash = new.block_hash, cycle = new.cycle,
+    credited_cycle = new.credited_cycle, fee = new.fee, credited = new.credited, exception = new.exception,
+    replaced_by = new.replaced_by, credited_at = new.credited_at, updated_at = now()
+FROM unnest(%(ids)s::text[], %(states)s::text[], %(heights)s::bigint[], %(block_hashes)s::text[], %(cycles)s::integer[],
+    %(credited_cycles)s::integer[], %(fees)s::numeric[], %(crediteds)s::numeric[], %(exceptions)s::text[],
+    %(replaced_bys)s::text[], %(credited_ats)s::timestamptz[])
+    AS new (id, state, height, block_hash, cycle, credited_cycle, fee, credited, exception, replaced_by, credited_at)
+WHERE d.id = new.id
+
+-- name: record_history
+INSERT INTO deposit_history (deposit_id, from_state, to_state, cycle, event_id, reason)
+SELECT deposit_id, from_state, to_state, cycle, event_id, reason
+FROM unnest(%(ids)s::text[], %(from_states)s::text[], %(to_states)s::text[], %(cycles)s::integer[], %(event_ids)s::bigint[],
+    %(reasons)s::text[]) WITH ORDINALITY AS arrow (deposit_id, from_state, to_state, cycle, event_id, reason, place)
+ORDER BY place
+
+-- name: history
+SELECT from_state, to_state, cycle, event_id, reason, at FROM deposit_history WHERE deposit_id = %(id)s ORDER BY id
+
+-- name: record_credits
+INSERT INTO deposit_credit (deposit_id, cycle, ledger_transaction_id)
+SELECT * FROM unnest(%(ids)s::text[], %(cycles)s::integer[], %(transactions)s::text[])
+
+-- name: record_reversals
+INSERT INTO deposit_reversal (deposit_id, cycle, ledger_transaction_id)
+SELECT * FROM unnest(%(ids)s::text[], %(cycles)s::integer[], %(transactions)s::text[])

@@ -1,0 +1,140 @@
+"""Deposits: following the chain, and what merchants, invoices and operators ask. Works on the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from strongroom.chains import service as chains
+from strongroom.deposits import follow, rules, store
+from strongroom.deposits.errors import DepositNotFoundError
+from strongroom.deposits.model import Change, Deposit, DepositState
+from strongroom.infra.database import Connection
+from strongroom.infra.outbox import publish_many
+from strongroom.infra.settings import ChainSettings
+from strongroom.wallets.model import KeySetKind
+from strongroom_core.ids import AddressId, DepositId, MerchantId
+
+CONSUMER: Final = "deposits"
+EVENTS_MAX: Final = 200
+
+
+async def follow_chain(connection: Connection, chain: ChainSettings, now: datetime) -> int:
+    """Handle the next facts of a chain, confirm, credit and tell; the count of facts and arrows, 0 when all is done."""
+    after = await chains.take_cursor(connection, CONSUMER, chain.id)
+    events = await chains.read_events(connection, chain.id, after, EVENTS_MAX)
+    batch = await follow.load(connection, chain, events, now)
+    for event in events:
+        follow.apply(batch, event)
+    await follow.write(connection, batch)
+    settled = await follow.settle(connection, chain, now)
+    deeper = batch.tip is not None
+    await _tell(connection, chain.id, [*batch.changes, *settled], deeper=deeper)
+    if events:
+        await chains.advance_cursor(connection, CONSUMER, chain.id, events[-1].id)
+    return len(events) + len(settled)
+
+
+async def list_deposits(
+    connection: Connection, merchant_id: MerchantId, cursor: str | None, limit: int
+) -> list[Deposit]:
+    """List a merchant's deposits, newest first, past the deposit id ``cursor``."""
+    return await store.list_deposits(connection, merchant_id, cursor, limit)
+
+
+async def get_deposit(connection: Connection, merchant_id: MerchantId, deposit_id: DepositId) -> Deposit:
+    """Read one deposit of a merchant. Raises ``DepositNotFoundError``, for others' deposits too."""
+    found = await store.one(connection, deposit_id)
+    if found is None or found.merchant_id != merchant_id:
+        message = "no deposit of that id"
+        raise DepositNotFoundError(message)
+    return found
+
+
+async def history(connection: Connection, deposit_id: DepositId) -> list[dict[str, Any]]:
+    """Read the arrows that a deposit went: from_state, to_state, cycle, event_id, reason, at; oldest first."""
+    return await store.history(connection, deposit_id)
+
+
+async def on_address(connection: Connection, address_id: AddressId) -> list[Deposit]:
+    """Read what was paid to an address, oldest first."""
+    return await store.on_address(connection, address_id)
+
+
+async def pending_by_asset(connection: Connection, merchant_id: MerchantId) -> dict[str, int]:
+    """Sum by asset id what is on its way to a merchant and not in its balance, in base units."""
+    return await store.pending_by_asset(connection, merchant_id)
+
+
+async def uncredited(connection: Connection, chain_id: str) -> dict[KeySetKind, int]:
+    """Sum what blocks hold and the books do not (yet), in base units: reconciliation's explained difference."""
+    found = await store.uncredited(connection, chain_id)
+    return {kind: found.get(kind, 0) for kind in KeySetKind}
+
+
+async def hold_deposit(connection: Connection, deposit_id: DepositId, reason: str) -> Deposit:
+    """Keep a confirmed deposit back. Raises ``DepositMoveError`` in any other state, ``DepositNotFoundError``."""
+    return await _set_state(connection, deposit_id, DepositState.HELD, reason)
+
+
+async def release_deposit(connection: Connection, deposit_id: DepositId, reason: str) -> Deposit:
+    """Let a held deposit go on; it is credited by the next step."""
+    return await _set_state(connection, deposit_id, DepositState.CONFIRMED, reason)
+
+
+def view(deposit: Deposit) -> dict[str, Any]:
+    """The whole deposit as its events carry it: amounts as strings of base units, times in RFC 3339."""
+    return {
+        "id": deposit.id,
+        "chain": deposit.chain,
+        "asset": deposit.asset,
+        "merchant_id": deposit.merchant_id,
+        "address_id": deposit.address_id,
+        "address": deposit.address,
+        "kind": deposit.kind,
+        "branch": deposit.branch,
+        "purpose": deposit.purpose,
+        "reference": deposit.reference,
+        "txid": deposit.txid,
+        "vout": deposit.vout,
+        "amount": str(deposit.amount),
+        "fee": str(deposit.fee),
+        "credited": str(deposit.credited),
+        "coinbase": deposit.coinbase,
+        "rbf": deposit.rbf,
+        "below_minimum": deposit.below_minimum,
+        "state": deposit.state,
+        "height": deposit.height,
+        "block_hash": deposit.block_hash,
+        "confirmations": deposit.confirmations,
+        "confirmations_needed": deposit.confirmations_needed,
+        "cycle": deposit.cycle,
+        "exception": deposit.exception,
+        "replaced_by": deposit.replaced_by,
+        "first_seen_at": deposit.first_seen_at.isoformat(),
+        "credited_at": deposit.credited_at.isoformat() if deposit.credited_at else None,
+    }
+
+
+async def _set_state(connection: Connection, deposit_id: DepositId, state: DepositState, reason: str) -> Deposit:
+    found = await store.one(connection, deposit_id, lock=True)
+    if found is None:
+        message = "no deposit of that id"
+        raise DepositNotFoundError(message)
+    change = rules.move(found, state, reason)
+    await store.write(connection, [change])
+    await _publish(connection, [change.after])
+    return change.after
+
+
+async def _tell(connection: Connection, chain_id: str, changes: list[Change], *, deeper: bool) -> None:
+    if not changes and not deeper:
+        return
+    tip_height = await store.tip(connection, chain_id)
+    open_now = await store.open_deposits(connection, chain_id) if deeper else []
+    confirming = [deposit for deposit in open_now if deposit.state is DepositState.CONFIRMING]
+    await _publish(connection, [follow.with_depth(item, tip_height) for item in follow.to_tell(changes, confirming)])
+
+
+async def _publish(connection: Connection, deposits: list[Deposit]) -> None:
+    await publish_many(connection, [(f"deposit.{item.state}", item.id, view(item)) for item in deposits])
