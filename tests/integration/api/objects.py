@@ -11,7 +11,7 @@ from strongroom.deposits.jobs import follow_deposits
 from strongroom.infra.clock import SystemClock
 from strongroom.infra.database import make_pool
 from strongroom.infra.outbox import Dispatcher
-from strongroom.webhooks.jobs import TOPICS, make_handler
+from strongroom.webhooks.jobs import make_sink
 from strongroom_client.keys import MerchantKey
 from strongroom_client.signing import make_intent, sign_intent, signed_to_json
 from strongroom_core.amounts import Amount
@@ -78,8 +78,7 @@ async def _work(stage: Stage, address_id: str) -> None:
     feed.connect(payment((script, 70_000)))
     feed.close()
     dispatcher = Dispatcher()
-    for topic in TOPICS:
-        dispatcher.on(topic, make_handler(lambda _topic, payload: payload))
+    dispatcher.into(make_sink(lambda _topic, payload: payload))
     async with make_pool(stage.settings.dsn("worker"), size=2) as pool:
         while await follow_deposits(pool, stage.settings.chains[0], SystemClock()):
             pass

@@ -140,7 +140,7 @@ class Shop:
 
     async def tell(self, event: OutboxEvent) -> None:
         async with transaction(self.worker) as connection:
-            await jobs.note_deposit(connection, self.settings, event, self.clock.now())
+            await jobs.note_deposits(connection, self.settings, [event], self.clock.now())
 
     async def pay(self, invoice: Invoice, state: str, amount: int, **more: Any) -> str:
         """Tell the worker a word of a payment; the id of its deposit."""

@@ -196,8 +196,7 @@ async def test_the_dispatcher_brings_deposits_to_invoices_and_wakes_pages(shop: 
     invoice = await shop.invoice()
     word = shop.word(invoice, "seen", DUE)
     dispatcher = Dispatcher()
-    for topic, handler in jobs.handlers(shop.settings, shop.clock):
-        dispatcher.on(topic, handler)
+    dispatcher.into(jobs.deposit_sink(shop.settings, shop.clock))
     async with heard_by_pages(shop.api) as heard:
         async with transaction(shop.worker) as connection:
             await publish(connection, word.topic, word.key, word.payload)
@@ -266,10 +265,25 @@ async def test_a_deposit_as_deposits_show_it_is_understood(shop: Shop) -> None:
     async with transaction(shop.worker) as connection:
         await publish(connection, "deposit.credited", deposit.id, deposits.view(deposit))
     dispatcher = Dispatcher()
-    for topic, handler in jobs.handlers(shop.settings, shop.clock):
-        dispatcher.on(topic, handler)
+    dispatcher.into(jobs.deposit_sink(shop.settings, shop.clock))
     while await dispatcher.run_once(shop.worker):
         pass
     paid = await shop.get(invoice)
     assert short(paid) == ("paid", "none", DUE, 0)
     assert (paid.payments[0].txid, paid.payments[0].vout, paid.payments[0].deposit_id) == ("cd" * 32, 3, deposit.id)
+
+
+async def test_several_words_on_one_invoice_in_one_batch_are_judged_in_turn(
+    shop: Shop, pg: Database
+) -> None:
+    invoice, other = await shop.invoice(), await shop.invoice()
+    first = shop.word(invoice, "seen", DUE)
+    words = [
+        first,
+        shop.word(other, "seen", DUE),
+        shop.word(invoice, "credited", DUE, deposit_id=first.key),
+    ]
+    async with transaction(shop.worker) as connection:
+        await jobs.note_deposits(connection, shop.settings, words, shop.clock.now())
+    assert topics(pg, invoice.id) == ["invoice.created", "invoice.processing", "invoice.paid"]
+    assert short(await shop.get(other))[0] == "processing"

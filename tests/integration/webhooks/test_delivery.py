@@ -23,7 +23,7 @@ from strongroom.webhooks.errors import (
     TooManyEndpointsError,
 )
 from strongroom.webhooks.guard import make_connections
-from strongroom.webhooks.jobs import TOPICS, Deliverer, make_handler
+from strongroom.webhooks.jobs import Deliverer, make_sink
 from strongroom.webhooks.model import DeliveryState
 from strongroom.webhooks.signing import WebhookSecrets
 from tests.fixtures.postgres import Database
@@ -100,8 +100,7 @@ async def make_stage(
 ) -> AsyncIterator[Stage]:
     secrets = WebhookSecrets.load(folder / "webhook.key")
     dispatcher = Dispatcher()
-    for topic in TOPICS:
-        dispatcher.on(topic, make_handler(lambda _topic, payload: payload))
+    dispatcher.into(make_sink(lambda _topic, payload: payload))
     async with (
         make_pool(pg.dsn("api")) as api,
         make_pool(pg.dsn("worker")) as worker,

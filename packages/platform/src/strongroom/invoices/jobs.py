@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from strongroom.infra.clock import Clock
 from strongroom.infra.database import Connection, Pool, transaction
-from strongroom.infra.outbox import Handler, OutboxEvent
+from strongroom.infra.outbox import OutboxEvent, Sink
 from strongroom.infra.settings import Settings
 from strongroom.invoices import rules, service, store
 from strongroom.invoices.model import Payment, PaymentState
-from strongroom_core.ids import AddressId, DepositId, MerchantId
+from strongroom_core.ids import DepositId
 
 BATCH: Final = 200
+DEPOSITS: Final = "deposit.*"
 _INVOICE_PURPOSE: Final = "invoice"
 
 
-def handlers(settings: Settings, clock: Clock) -> list[tuple[str, Handler]]:
-    """List what the worker's dispatcher calls: (topic, handler)."""
+def deposit_sink(settings: Settings, clock: Clock) -> Sink:
+    """Make what the worker's dispatcher gives deposits' events to, a batch at a time."""
 
-    async def on_deposit(connection: Connection, event: OutboxEvent) -> None:
-        await note_deposit(connection, settings, event, clock.now())
+    async def write(connection: Connection, events: Sequence[OutboxEvent]) -> None:
+        await note_deposits(connection, settings, events, clock.now())
 
-    return [("deposit.*", on_deposit)]
+    return Sink((DEPOSITS,), lambda event: event, write)
 
 
-async def note_deposit(connection: Connection, settings: Settings, event: OutboxEvent, now: datetime) -> None:
-    """Make of a deposit's event what it means for the invoice on whose address it came.
+async def note_deposits(
+    connection: Connection, settings: Settings, events: Sequence[OutboxEvent], now: datetime
+) -> None:
+    """Make of deposits' events what they mean for the invoices on whose addresses they came.
 
-    Idempotent, and safe out of order: the event's id is the version of the deposit's word. A deposit on another kind
-    of address is none of ours.
+    Idempotent, and safe out of order: the event's id is the version of the deposit's word. Several words on one invoice
+    are judged one after the other, so that no arrow is left out.
     """
-    payload = event.payload
-    if payload.get("purpose") != _INVOICE_PURPOSE or not payload.get("merchant_id"):
-        return
-    before = await store.record_payment(
-        connection,
-        MerchantId(payload["merchant_id"]),
-        AddressId(payload["address_id"]),
-        payment_of(event.key, payload),
-        event.id,
-    )
-    if before is not None:
-        await service.save(connection, settings, [(before, rules.judge(before, now))])
+    waiting = [event for event in events if _is_for_an_invoice(event)]
+    while waiting:
+        turn, waiting = _one_per_address(waiting)
+        told = [
+            (event.payload["merchant_id"], event.payload["address_id"], payment_of(event.key, event.payload), event.id)
+            for event in turn
+        ]
+        before = await store.record_payments(connection, told)
+        await service.save(connection, settings, [(invoice, rules.judge(invoice, now)) for invoice in before])
+
+
+def _is_for_an_invoice(event: OutboxEvent) -> bool:
+    return event.payload.get("purpose") == _INVOICE_PURPOSE and bool(event.payload.get("merchant_id"))
+
+
+def _one_per_address(events: Sequence[OutboxEvent]) -> tuple[list[OutboxEvent], list[OutboxEvent]]:
+    """Split off the first event of every address; the rest keeps its order."""
+    first: dict[str, OutboxEvent] = {}
+    rest = [event for event in events if first.setdefault(event.payload["address_id"], event) is not event]
+    return list(first.values()), rest
 
 
 async def expire_due(pool: Pool, settings: Settings, clock: Clock) -> int:

@@ -49,8 +49,13 @@ LIMIT %(limit)s;
 SELECT from_status, to_status, exception, reason, at FROM invoice_history
 WHERE merchant_id = %(merchant_id)s AND invoice_id = %(id)s ORDER BY id;
 
--- name: record_payment
-SELECT * FROM invoice_record_payment(%(merchant_id)s, %(address_id)s, %(payment)s::jsonb);
+-- name: record_payments
+-- At most one word for each address in a batch; addresses of no invoice, and words that are not new, give no row.
+SELECT invoice.*
+FROM unnest(%(merchants)b::text[], %(addresses)b::text[], %(payments)b::text[]) WITH ORDINALITY
+    AS told (merchant_id, address_id, payment, place)
+CROSS JOIN LATERAL invoice_record_payment(told.merchant_id, told.address_id, told.payment::jsonb) AS invoice
+ORDER BY told.place;
 
 -- name: lock_due
 SELECT merchant_id, id FROM invoice WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED;

@@ -136,21 +136,17 @@ async def history(connection: Connection, merchant_id: MerchantId, invoice_id: I
     return [_step(row) for row in rows]
 
 
-async def record_payment(
-    connection: Connection, merchant_id: MerchantId, address_id: AddressId, payment: Payment, event_id: int
-) -> Invoice | None:
-    """Note a deposit's newest word on the invoice of its address, and lock that.
+async def record_payments(connection: Connection, told: Sequence[tuple[str, str, Payment, int]]) -> list[Invoice]:
+    """Note deposits' newest words (merchant, address, payment, event id), one for an address, and lock their invoices.
 
-    None where there is no such invoice, or where the word is not newer than what is known.
+    No invoice comes back where an address has none, or where the word is not newer than what is known.
     """
-    row = await _one(
-        connection,
-        "record_payment",
-        merchant_id=merchant_id,
-        address_id=address_id,
-        payment=_json(_payment_row(payment) | {"event_id": event_id}),
-    )
-    return _invoice(row) if row else None
+    values = {
+        "merchants": [merchant_id for merchant_id, _, _, _ in told],
+        "addresses": [address_id for _, address_id, _, _ in told],
+        "payments": [_json(_payment_row(payment) | {"event_id": event_id}) for _, _, payment, event_id in told],
+    }
+    return [_invoice(row) for row in await (await connection.execute(_SQL["record_payments"], values)).fetchall()]
 
 
 async def lock_due(connection: Connection, now: datetime, limit: int) -> list[Invoice]:

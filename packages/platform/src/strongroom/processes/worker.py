@@ -26,11 +26,10 @@ from strongroom.webhooks import jobs as webhooks
 def make_dispatcher(settings: Settings, clock: Clock) -> Dispatcher:
     """Say which room listens to what; rooms do not know each other's handlers."""
     dispatcher = Dispatcher()
-    handlers = [*invoices.handlers(settings, clock), *treasury.handlers(), *payouts.handlers()]
-    for topic, handler in handlers:
+    for topic, handler in (*treasury.handlers(), *payouts.handlers()):
         dispatcher.on(topic, handler)
-    for topic in webhooks.TOPICS:
-        dispatcher.on(topic, webhooks.make_handler(render))
+    dispatcher.into(invoices.deposit_sink(settings, clock))
+    dispatcher.into(webhooks.make_sink(render))
     return dispatcher
 
 

@@ -74,6 +74,19 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A fact to be recorded; its body is ``head``, the number that it gets within its object, and ``tail``."""
+
+    id: EventId
+    merchant_id: MerchantId
+    type: str
+    object_id: str
+    head: str
+    tail: str
+    source_event: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One event on its way to one endpoint, and how the last attempt went."""
 

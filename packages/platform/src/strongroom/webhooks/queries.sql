@@ -32,23 +32,31 @@ UPDATE webhook_endpoint SET deleted_at = now(), enabled = false
 WHERE merchant_id = %s AND id = %s AND deleted_at IS NULL
 RETURNING id;
 
--- name: next_sequence
-SELECT coalesce(max(sequence), 0) + 1 AS sequence FROM webhook_event WHERE object_id = %s;
-
--- name: insert_event
--- The same outbox event again (a worker that died before its commit was seen) makes no second fact.
-INSERT INTO webhook_event (merchant_id, id, type, object_id, sequence, body, source_event)
-VALUES (%(merchant_id)s, %(id)s, %(type)s, %(object_id)s, %(sequence)s, %(body)s, %(source_event)s)
-ON CONFLICT (source_event) DO NOTHING
-RETURNING id;
-
--- name: matching_endpoints
-SELECT id FROM webhook_endpoint
-WHERE merchant_id = %(merchant_id)s AND enabled AND deleted_at IS NULL
-  AND (events = '{}' OR %(type)s = ANY (events));
-
--- name: insert_delivery
-INSERT INTO webhook_delivery (merchant_id, id, endpoint_id, event_id) VALUES (%s, %s, %s, %s);
+-- name: insert_events
+-- A batch of facts, each numbered within its object, and their deliveries to every endpoint that wants them. The same
+-- outbox event again (a worker that died before its commit was seen) makes no second fact. A delivery's id is its event's
+-- time and random head, and ten digits that tell the endpoints apart.
+WITH fact AS (
+    SELECT wanted.*, coalesce(known.last, 0) + row_number() OVER (PARTITION BY object_id ORDER BY source_event) AS sequence
+    FROM unnest(%(ids)b::text[], %(merchants)b::text[], %(types)b::text[], %(objects)b::text[], %(heads)b::text[],
+                %(tails)b::text[], %(sources)b::bigint[])
+        AS wanted (id, merchant_id, type, object_id, head, tail, source_event)
+    LEFT JOIN LATERAL (
+        SELECT max(sequence) AS last FROM webhook_event AS told WHERE told.object_id = wanted.object_id
+    ) AS known ON true
+    WHERE NOT EXISTS (SELECT FROM webhook_event AS told WHERE told.source_event = wanted.source_event)
+), inserted AS (
+    INSERT INTO webhook_event (merchant_id, id, type, object_id, sequence, body, source_event)
+    SELECT merchant_id, id, type, object_id, sequence, head || sequence || tail, source_event FROM fact
+    RETURNING id, merchant_id, type, source_event
+)
+INSERT INTO webhook_delivery (merchant_id, id, endpoint_id, event_id)
+SELECT inserted.merchant_id, 'dlv' || substr(inserted.id, 4, 17) || substr(md5(inserted.id || endpoint.id), 1, 10),
+       endpoint.id, inserted.id
+FROM inserted JOIN webhook_endpoint AS endpoint ON endpoint.merchant_id = inserted.merchant_id
+WHERE endpoint.enabled AND endpoint.deleted_at IS NULL
+  AND (endpoint.events = '{}' OR inserted.type = ANY (endpoint.events))
+ORDER BY inserted.source_event;
 
 -- name: list_events
 SELECT id, merchant_id, type, object_id, sequence, body, created_at

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from strongroom.infra.database import Connection, load_queries
-from strongroom.webhooks.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Outcome, Outgoing
+from strongroom.webhooks.model import Attempt, Delivery, DeliveryState, Endpoint, Event, Fact, Outcome, Outgoing
 from strongroom_core.ids import DeliveryId, EndpointId, EventId, MerchantId
 
 _SQL = load_queries(__package__ or "")
@@ -77,33 +77,18 @@ async def delete_endpoint(connection: Connection, merchant_id: str, endpoint_id:
     return await (await connection.execute(_SQL["delete_endpoint"], [merchant_id, endpoint_id])).fetchone() is not None
 
 
-async def next_sequence(connection: Connection, object_id: str) -> int:
-    """Number the next fact of an object; facts of one object are handled one after the other."""
-    row = await (await connection.execute(_SQL["next_sequence"], [object_id])).fetchone()
-    return int(row["sequence"]) if row else 1
-
-
-async def insert_event(connection: Connection, event: Event, source_event: int) -> bool:
-    """Record a fact; False where that outbox event was recorded before."""
+async def insert_events(connection: Connection, facts: Sequence[Fact]) -> None:
+    """Record facts, numbered within their objects, and put them on their way, all in one statement."""
     values = {
-        "merchant_id": event.merchant_id,
-        "id": event.id,
-        "type": event.type,
-        "object_id": event.object_id,
-        "sequence": event.sequence,
-        "body": event.body,
-        "source_event": source_event,
+        "ids": [fact.id for fact in facts],
+        "merchants": [fact.merchant_id for fact in facts],
+        "types": [fact.type for fact in facts],
+        "objects": [fact.object_id for fact in facts],
+        "heads": [fact.head for fact in facts],
+        "tails": [fact.tail for fact in facts],
+        "sources": [fact.source_event for fact in facts],
     }
-    return await (await connection.execute(_SQL["insert_event"], values)).fetchone() is not None
-
-
-async def insert_deliveries(connection: Connection, event: Event) -> int:
-    """Put the event on its way to every endpoint that wants it; how many."""
-    values = {"merchant_id": event.merchant_id, "type": event.type}
-    rows = await (await connection.execute(_SQL["matching_endpoints"], values)).fetchall()
-    for row in rows:
-        await connection.execute(_SQL["insert_delivery"], [event.merchant_id, DeliveryId.new(), row["id"], event.id])
-    return len(rows)
+    await connection.execute(_SQL["insert_events"], values)
 
 
 async def list_events(connection: Connection, merchant_id: str, before: str, limit: int) -> list[Event]:
