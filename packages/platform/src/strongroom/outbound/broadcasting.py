@@ -1,0 +1,95 @@
+"""From signed to broadcast, and again until a block has it. What is sent was on disk before, its holds captured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from strongroom.chains import service as chains
+from strongroom.chains.errors import BroadcastRejectedError, NodeError
+from strongroom.chains.model import ChainNode
+from strongroom.infra.database import Pool, transaction
+from strongroom.infra.settings import ChainSettings
+from strongroom.outbound import moves, rules, store
+from strongroom.outbound.model import OpenSlot, SlotState, Version, VersionState
+from strongroom_core.ids import SlotId
+
+_log = structlog.get_logger(__name__)
+BATCH: Final = 50
+REBROADCAST_EVERY: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcasting:
+    """Sends the signed versions of one chain to its node."""
+
+    pool: Pool
+    settings: ChainSettings
+    node: ChainNode
+
+    async def step(self) -> int:
+        """Broadcast every version that is signed and not sent yet; the count of them."""
+        async with transaction(self.pool) as connection:
+            due = await store.ids(connection, "due_to_broadcast", chain=self.settings.id, limit=BATCH)
+        for slot_id in due:
+            await self.broadcast(slot_id)
+        return len(due)
+
+    async def broadcast(self, slot_id: SlotId) -> None:
+        """Send the newest signed version of a slot; where the node will not take it, say why and try again later."""
+        async with transaction(self.pool) as connection:
+            state = await store.load(connection, slot_id)
+        version = rules.best_version(state.versions)
+        if version is None or version.raw is None:
+            return
+        try:
+            await self.node.broadcast(version.raw)
+        except NodeError as error:
+            # A rejected one is tried again as well: its parent may be late, its fee may do tomorrow.
+            await self._wait(state, f"the node did not take it: {error.message}")
+            return
+        await self.record_broadcast(slot_id, version)
+
+    async def record_broadcast(self, slot_id: SlotId, version: Version) -> None:
+        """Write down that the network has a version."""
+        async with transaction(self.pool) as connection:
+            state = await store.load(connection, slot_id, lock=True)
+            if state.slot.state not in (SlotState.SIGNED, SlotState.BROADCAST):
+                return
+            tip = await chains.tip(connection, self.settings.id)
+            height = tip.height if tip and tip.height is not None else 0
+            await store.run(connection, "set_broadcast", slot=slot_id, txid=version.txid, height=height)
+            await store.run(
+                connection, "set_version_state", slot=slot_id, number=version.number, state=VersionState.BROADCAST
+            )
+            if state.slot.state is SlotState.SIGNED:
+                await moves.move(connection, state, SlotState.BROADCAST)
+            else:
+                await store.run(connection, "set_reason", slot=slot_id, reason=f"replaced by version {version.number}")
+
+    async def rebroadcast(self) -> int:
+        """Offer to the node again what has been waiting for a block; it may have restarted or dropped it."""
+        async with transaction(self.pool) as connection:
+            due = await store.due_to_rebroadcast(connection, self.settings.id, REBROADCAST_EVERY, BATCH)
+            states = [await store.load(connection, slot_id) for slot_id in due]
+        for state in states:
+            await self._again(state)
+        return 0
+
+    async def _again(self, state: OpenSlot) -> None:
+        version = next((item for item in state.versions if item.txid == state.slot.txid), None)
+        if version is not None and version.raw is not None:
+            try:
+                await self.node.broadcast(version.raw)
+            except BroadcastRejectedError as error:
+                _log.warning("rebroadcast rejected", slot_id=state.slot.id, txid=version.txid, reason=error.message)
+        async with transaction(self.pool) as connection:
+            await store.run(connection, "touch", slot=state.slot.id)
+
+    async def _wait(self, state: OpenSlot, reason: str) -> None:
+        seconds = rules.backoff_seconds(state.slot.attempts)
+        async with transaction(self.pool) as connection:
+            await store.run(connection, "wait", slot=state.slot.id, reason=reason, seconds=seconds)

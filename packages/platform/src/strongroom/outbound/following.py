@@ -1,0 +1,100 @@
+"""What the chain says about our slots: a version or a foreign chain tx in a block, a reorg, the horizon."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strongroom.chains import service as chains
+from strongroom.chains.model import ChainEvent, EventKind, ObservedTx
+from strongroom.infra.database import Connection, Pool, transaction
+from strongroom.infra.settings import ChainSettings
+from strongroom.outbound import books, moves, store
+from strongroom.outbound.model import OpenSlot, Outcome, SlotState
+from strongroom_core.ids import SlotId
+
+CONSUMER: Final = "outbound"
+BATCH: Final = 200
+CONFLICT_TAG: Final = "coins-spent-elsewhere"
+_CONFLICT_REASON: Final = "its coins were spent by a chain tx that is not ours: sign and send it again"
+
+
+async def follow(pool: Pool, settings: ChainSettings) -> int:
+    """Handle the next chain events, once each, in the transaction that moves the cursor; the count of them."""
+    async with transaction(pool) as connection:
+        after = await chains.take_cursor(connection, CONSUMER, settings.id)
+        events = await chains.read_events(connection, settings.id, after, BATCH)
+        for event in events:
+            await _apply(connection, settings, event)
+        if events:
+            await chains.advance_cursor(connection, CONSUMER, settings.id, events[-1].id)
+    return len(events)
+
+
+async def _apply(connection: Connection, settings: ChainSettings, event: ChainEvent) -> None:
+    if event.height is None or event.block_hash is None:
+        return
+    if event.kind is EventKind.CONNECTED:
+        for tx in event.txs:
+            await _seen_in_block(connection, event, tx, event.height, event.block_hash)
+        await store.run(connection, "set_height", chain=settings.id, height=event.height)
+        await _settle_deep(connection, settings, event.height)
+    elif event.kind is EventKind.DISCONNECTED:
+        await store.run(connection, "set_height", chain=settings.id, height=event.height - 1)
+        for slot_id in await store.ids(connection, "slots_in_block", chain=settings.id, hash=event.block_hash):
+            await _take_back(connection, slot_id, event.height)
+
+
+async def _seen_in_block(
+    connection: Connection, event: ChainEvent, tx: ObservedTx, height: int, block_hash: str
+) -> None:
+    if not tx.spends:
+        return
+    spent = {"txids": [spend.prev_txid for spend in tx.spends], "vouts": [spend.prev_vout for spend in tx.spends]}
+    for slot_id in await store.ids(connection, "slots_spending", chain=event.chain, **spent):
+        state = await store.load(connection, slot_id, lock=True)
+        place = {"slot": slot_id, "txid": tx.txid, "height": height, "hash": block_hash}
+        if any(version.txid == tx.txid for version in state.versions):
+            await store.run(connection, "confirm", **place)
+            await _confirmed(connection, state)
+        else:
+            reason = f"a chain tx that is not ours spends its coins: {tx.txid} in block {height}"
+            await store.run(connection, "conflict", **place, reason=reason)
+
+
+async def _confirmed(connection: Connection, state: OpenSlot) -> None:
+    if state.slot.state is SlotState.PLANNED:
+        # Both signatures came to be without us hearing of them; the chain is right, and the money has gone.
+        await books.capture(connection, state)
+        await moves.move(connection, state, SlotState.SIGNED, "found on the chain")
+        state = await store.load(connection, state.slot.id)
+    if state.slot.state is not SlotState.CONFIRMED:
+        await moves.move(connection, state, SlotState.CONFIRMED)
+
+
+async def _take_back(connection: Connection, slot_id: SlotId, height: int) -> None:
+    state = await store.load(connection, slot_id, lock=True)
+    if state.slot.state is SlotState.CONFIRMED:
+        await moves.move(connection, state, SlotState.BROADCAST, f"block {height} was orphaned")
+    await store.run(connection, "unconfirm", slot=slot_id)
+
+
+async def _settle_deep(connection: Connection, settings: ChainSettings, height: int) -> None:
+    deep = height - settings.horizon + 1
+    for slot_id in await store.ids(connection, "deep_enough", chain=settings.id, height=deep):
+        state = await store.load(connection, slot_id, lock=True)
+        if state.slot.state is SlotState.CONFIRMED:
+            version = next(item for item in state.versions if item.txid == state.slot.txid)
+            await moves.finalise(connection, state, version)
+        else:
+            await _give_up(connection, state)
+
+
+async def _give_up(connection: Connection, state: OpenSlot) -> None:
+    """End a slot whose coins are gone for good; what was captured is given back, what was not is planned again."""
+    captured = state.slot.state is not SlotState.PLANNED
+    if captured and state.payments:
+        await books.undo_captures(connection, state)
+    await moves.abandon(connection, state, state.slot.reason)
+    if captured:
+        for payment in state.payments:
+            await moves.tell_released(connection, payment, Outcome.CONFLICTED, CONFLICT_TAG, _CONFLICT_REASON)

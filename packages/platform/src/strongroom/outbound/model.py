@@ -1,0 +1,251 @@
+"""What we send: a slot is one set of coins that can have at most one effect on chain; its versions differ in fee only.
+
+Money by state of a slot: `planned` the merchants' holds stand and nothing can move; `signed` both signatures exist, so
+the holds are captured into in-transit, before anything is broadcast; `final` in-transit leaves with the coins;
+`abandoned` either a signer's void released the holds, or a foreign chain tx beyond the horizon gave the money back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from strongroom_core.ids import HoldId, MerchantId, PayoutId, SlotId
+from strongroom_core.intents import PaymentIntent, SignedIntent
+
+
+class SlotKind(StrEnum):
+    """Why we send."""
+
+    PAYOUTS = "payouts"
+    SWEEP = "sweep"
+    CONSOLIDATION = "consolidation"
+
+
+class SlotState(StrEnum):
+    """Where a slot stands."""
+
+    PLANNED = "planned"
+    SIGNED = "signed"
+    BROADCAST = "broadcast"
+    CONFIRMED = "confirmed"
+    FINAL = "final"
+    ABANDONED = "abandoned"
+
+
+class VersionState(StrEnum):
+    """Where one version of a slot stands."""
+
+    PLANNED = "planned"
+    SIGNED = "signed"
+    BROADCAST = "broadcast"
+    FINAL = "final"
+    REPLACED = "replaced"
+    ABANDONED = "abandoned"
+
+
+# A reorg takes `confirmed` back to `broadcast`. `abandoned` is reached before signing by voids, later by a conflict.
+SLOT_MOVES: Final[dict[SlotState, frozenset[SlotState]]] = {
+    SlotState.PLANNED: frozenset({SlotState.SIGNED, SlotState.ABANDONED}),
+    SlotState.SIGNED: frozenset({SlotState.BROADCAST, SlotState.CONFIRMED, SlotState.ABANDONED}),
+    SlotState.BROADCAST: frozenset({SlotState.CONFIRMED, SlotState.ABANDONED}),
+    SlotState.CONFIRMED: frozenset({SlotState.BROADCAST, SlotState.FINAL}),
+    SlotState.FINAL: frozenset(),
+    SlotState.ABANDONED: frozenset(),
+}
+OPEN_STATES: Final = tuple(state for state, moves in SLOT_MOVES.items() if moves)
+
+
+class AnswerState(StrEnum):
+    """What we know of one signer's answer on one version; `asked` means it may have signed."""
+
+    ASKED = "asked"
+    SIGNED = "signed"
+    REFUSED = "refused"
+
+
+class Outcome(StrEnum):
+    """What becomes of a payout whose hold is released."""
+
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    CONFLICTED = "conflicted"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SpentCoin:
+    """A coin of the hot key set that we spend: outpoint, base units, and where its script stands."""
+
+    txid: str
+    vout: int
+    amount: int
+    branch: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOutput:
+    """An output to ourselves: change (`hot`) or a sweep (`cold`), always on branch 0."""
+
+    script: bytes
+    amount: int
+    key_set: str
+    branch: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payout in a slot: exactly ``amount`` to ``script``; the merchant pays us ``fee``; the hold covers both."""
+
+    payout_id: PayoutId
+    merchant_id: MerchantId
+    amount: int
+    fee: int
+    hold_id: HoldId
+    script: bytes
+    evidence: SignedIntent
+
+    @property
+    def intent(self) -> PaymentIntent:
+        """The decoded intent."""
+        return PaymentIntent.decode(self.evidence.intent)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One version before it is bytes; the fee is what the outputs leave of the coins. ``rate`` is in sat/vB."""
+
+    chain: str
+    kind: SlotKind
+    coins: tuple[SpentCoin, ...]
+    payments: tuple[Payment, ...]
+    own_outputs: tuple[OwnOutput, ...]
+    rate: int
+
+    @property
+    def fee(self) -> int:
+        """The miner's fee in base units; negative where the draft is wrong."""
+        spent = sum(coin.amount for coin in self.coins)
+        return spent - sum(item.amount for item in self.payments) - sum(item.amount for item in self.own_outputs)
+
+    @property
+    def virtual_bytes(self) -> int:
+        """The size once signed, never less than it really is (BIP 141)."""
+        scripts = [item.script for item in self.payments] + [item.script for item in self.own_outputs]
+        return -(-tx_weight(len(self.coins), scripts) // 4)
+
+
+# BIP 141 weights of a chain tx that spends 2-of-3 P2WSH coins: outpoint, empty script and sequence; then the witness of
+# four items: the empty one, two signatures of at most 72 bytes, a script of 105 bytes, each with its length.
+INPUT_WEIGHT: Final = 4 * (36 + 1 + 4) + (1 + 1 + 2 * (1 + 72) + (1 + 105))
+P2WSH_SCRIPT_BYTES: Final = 34
+_FIXED_WEIGHT: Final = 4 * (4 + 4) + 2
+
+
+def output_weight(script_bytes: int) -> int:
+    """Give the weight of one output: 8 bytes of amount, the script and its length."""
+    return 4 * (8 + count_bytes(script_bytes) + script_bytes)
+
+
+def count_bytes(count: int) -> int:
+    """Give the bytes that a count takes in a chain tx (CompactSize)."""
+    return 1 if count < 0xFD else 3 if count <= 0xFFFF else 5  # noqa: PLR2004 - the format's own limits
+
+
+def tx_weight(inputs: int, scripts: list[bytes]) -> int:
+    """Give the weight once signed of a chain tx with ``inputs`` coins of ours and these output scripts."""
+    counts = 4 * (count_bytes(inputs) + count_bytes(len(scripts)))
+    return _FIXED_WEIGHT + counts + inputs * INPUT_WEIGHT + sum(output_weight(len(script)) for script in scripts)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot; ``version`` is the number of its newest version, ``txid`` the chain tx last known to carry it."""
+
+    id: SlotId
+    chain: str
+    kind: SlotKind
+    state: SlotState
+    reason: str
+    version: int
+    txid: str | None
+    confirmed_height: int | None
+    confirmed_hash: str | None
+    conflict_txid: str | None
+    conflict_height: int | None
+    broadcast_height: int | None
+    attempts: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version: the PSBT as it was planned, its txid, and the signed bytes once both signers agreed."""
+
+    slot_id: SlotId
+    number: int
+    state: VersionState
+    psbt: bytes
+    txid: str
+    fee: int
+    virtual_bytes: int
+    rate: int
+    raw: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One signer's answer on one version of a slot."""
+
+    signer: str
+    number: int
+    state: AnswerState
+    psbt: bytes | None
+    tag: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSlot:
+    """A slot with all that deciding about it needs."""
+
+    slot: Slot
+    versions: tuple[Version, ...]
+    payments: tuple[Payment, ...]
+    coins: tuple[SpentCoin, ...]
+    own_outputs: dict[int, tuple[OwnOutput, ...]] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> Version:
+        """The version with the highest number."""
+        return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class SignerState:
+    """How a signer was when we last asked: `ok`, `halted` or `unreachable`, and since when it has doubted us."""
+
+    name: str
+    state: str
+    detail: str
+    rows: int
+    checked_at: datetime
+    refused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """A wish that a signer promises never to sign a payment, so that its hold may be released."""
+
+    payment: Payment
+    chain: str
+    outcome: Outcome
+    tag: str
+    reason: str
+    signer: str
+    slot_id: SlotId | None

@@ -1,0 +1,232 @@
+"""From planned to signed: both signers are asked, and every step is on disk before the next one is taken.
+
+Nobody is asked while another signer is known to be away or halted: a signature that stays alone binds its intents to
+this slot. Who refused last is asked first, so that a policy that differs between signers refuses before it binds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from strongroom.infra.database import Connection, Pool, transaction
+from strongroom.infra.settings import ChainSettings
+from strongroom.outbound import books, moves, rules, store
+from strongroom.outbound.errors import SignerAnswerError, SignerUnreachableError
+from strongroom.outbound.model import (
+    Answer,
+    AnswerState,
+    OpenSlot,
+    Outcome,
+    Payment,
+    SlotState,
+    Version,
+    VersionState,
+    Void,
+)
+from strongroom.outbound.psbt import check_signed, combine
+from strongroom.outbound.signers import Signer
+from strongroom_core.ids import SlotId
+from strongroom_core.messages import Refused, Signed
+
+_log = structlog.get_logger(__name__)
+BATCH: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Has the planned versions of one chain signed by all ``signers``."""
+
+    pool: Pool
+    settings: ChainSettings
+    signers: tuple[Signer, ...]
+
+    async def step(self) -> int:
+        """Take every version that is due as far as it goes; the count of them."""
+        async with transaction(self.pool) as connection:
+            due = await store.ids(connection, "due_to_sign", chain=self.settings.id, limit=BATCH)
+        if due:
+            away = await self.check_signers()
+            for slot_id in due:
+                await self.sign_slot(slot_id, away)
+        return len(due)
+
+    async def check_signers(self) -> dict[str, str]:
+        """Ask every signer how it is; those that cannot sign now, with the reason."""
+        away: dict[str, str] = {}
+        for signer in self.signers:
+            reason = await self._check(signer)
+            if reason:
+                away[signer.name] = reason
+        return away
+
+    async def sign_slot(self, slot_id: SlotId, away: dict[str, str]) -> None:
+        """Ask who has not signed the newest version yet, and complete it once all have."""
+        async with transaction(self.pool) as connection:
+            state = await store.load(connection, slot_id)
+            answers = await store.answers(connection, slot_id)
+            doubts = await store.signers(connection)
+        version = state.newest
+        if version.state is not VersionState.PLANNED:
+            return
+        signed, maybe = (
+            _who(answers, version.number, AnswerState.SIGNED),
+            _who(answers, version.number, AnswerState.ASKED),
+        )
+        missing = [name for name in rules.sceptics_first([s.name for s in self.signers], doubts) if name not in signed]
+        # Whoever may have signed already is asked before anyone whose refusal would then leave it alone.
+        missing.sort(key=lambda name: name not in maybe)
+        reasons = [away[name] for name in missing if name in away]
+        if reasons:
+            await self._wait(slot_id, "; ".join(reasons), state.slot.attempts)
+            return
+        for name in missing:
+            if not await self._ask(state, version, name):
+                return
+        await self.complete(slot_id, version.number)
+
+    async def mark_asked(self, slot_id: SlotId, number: int, signer: str) -> None:
+        """Write down that a signer is about to be asked: from now on it may have signed."""
+        async with transaction(self.pool) as connection:
+            await store.run(connection, "asked", slot=slot_id, number=number, signer=signer)
+
+    async def record_signed(self, slot_id: SlotId, number: int, signer: str, answer: Signed) -> None:
+        """Keep a signer's signatures."""
+        async with transaction(self.pool) as connection:
+            await store.run(
+                connection,
+                "answered",
+                slot=slot_id,
+                number=number,
+                signer=signer,
+                state=AnswerState.SIGNED,
+                psbt=answer.psbt,
+                tag="",
+                reason="",
+                payout="",
+                row=answer.row,
+            )
+
+    async def record_refused(self, slot_id: SlotId, number: int, signer: str, answer: Refused) -> None:
+        """Keep a refusal and do what it means for the slot and its payouts, in one transaction."""
+        refusal = rules.Refusal(signer, answer.tag, answer.reason, answer.payout)
+        async with transaction(self.pool) as connection:
+            state = await store.load(connection, slot_id, lock=True)
+            await store.run(
+                connection,
+                "answered",
+                slot=slot_id,
+                number=number,
+                signer=signer,
+                state=AnswerState.REFUSED,
+                psbt=None,
+                tag=answer.tag,
+                reason=answer.reason,
+                payout=answer.payout,
+                row=None,
+            )
+            verdict = rules.judge_refusal(refusal, number, await store.answers(connection, slot_id))
+            if verdict is not rules.Verdict.WAIT:
+                await store.run(connection, "note_refusal", name=signer)
+            await _act(connection, state, number, refusal, verdict)
+        _log.warning("signer refused", slot_id=slot_id, signer=signer, tag=answer.tag, verdict=verdict)
+
+    async def complete(self, slot_id: SlotId, number: int) -> None:
+        """Join the signatures, and keep the signed chain tx together with the capture of its holds."""
+        async with transaction(self.pool) as connection:
+            state = await store.load(connection, slot_id, lock=True)
+            version = state.versions[number - 1]
+            if version.state is not VersionState.PLANNED:
+                return
+            parts = [
+                answer.psbt
+                for answer in await store.answers(connection, slot_id)
+                if answer.number == number and answer.psbt is not None
+            ]
+            raw = combine(version.psbt, parts)
+            await store.run(connection, "set_raw", slot=slot_id, number=number, raw=raw)
+            if state.slot.state is SlotState.PLANNED:
+                await books.capture(connection, state)
+                await moves.move(connection, state, SlotState.SIGNED)
+
+    async def _ask(self, state: OpenSlot, version: Version, name: str) -> bool:
+        signer = next(item for item in self.signers if item.name == name)
+        await self.mark_asked(state.slot.id, version.number, name)
+        evidence = tuple(payment.evidence for payment in state.payments)
+        try:
+            answer = await signer.sign(state.slot.chain, version.psbt, evidence)
+            if isinstance(answer, Signed):
+                _check_answer(version, answer, name)
+        except (SignerUnreachableError, SignerAnswerError) as error:
+            await self._wait(state.slot.id, error.message, state.slot.attempts)
+            return False
+        if isinstance(answer, Refused):
+            await self.record_refused(state.slot.id, version.number, name, answer)
+            return False
+        await self.record_signed(state.slot.id, version.number, name, answer)
+        return True
+
+    async def _check(self, signer: Signer) -> str:
+        state, detail, rows = "ok", "", 0
+        try:
+            status = await signer.status()
+            rows = status.rows
+            if status.halted:
+                state, detail = "halted", f"{signer.name} is halted: {status.halt_reason or 'no reason given'}"
+        except (SignerUnreachableError, SignerAnswerError) as error:
+            state, detail = "unreachable", error.message
+        async with transaction(self.pool) as connection:
+            await store.run(connection, "note_signer", name=signer.name, state=state, detail=detail, rows=rows)
+        return detail
+
+    async def _wait(self, slot_id: SlotId, reason: str, attempts: int) -> None:
+        async with transaction(self.pool) as connection:
+            await store.run(connection, "wait", slot=slot_id, reason=reason, seconds=rules.backoff_seconds(attempts))
+
+
+async def _act(
+    connection: Connection, state: OpenSlot, number: int, refusal: rules.Refusal, verdict: rules.Verdict
+) -> None:
+    slot = state.slot
+    reason = f"{refusal.signer} refused ({refusal.tag}): {refusal.reason}"
+    if verdict is rules.Verdict.WAIT:
+        await store.run(connection, "wait", slot=slot.id, reason=reason, seconds=rules.backoff_seconds(slot.attempts))
+    elif verdict is rules.Verdict.DROP_VERSION:
+        await store.run(connection, "set_version_state", slot=slot.id, number=number, state=VersionState.ABANDONED)
+        await store.run(connection, "wait", slot=slot.id, reason=reason, seconds=1)
+    elif verdict is rules.Verdict.PLAN_AGAIN or not state.payments:
+        await _void(
+            connection, state, [item for item in state.payments if item.payout_id == refusal.payout], refusal, None
+        )
+        await moves.abandon(connection, state, reason, refusal.tag)
+    else:
+        await _void(connection, state, state.payments, refusal, slot.id)
+        await store.run(connection, "wait", slot=slot.id, reason=f"{reason}; taking its payouts back", seconds=1)
+
+
+async def _void(
+    connection: Connection, state: OpenSlot, payments: Sequence[Payment], refusal: rules.Refusal, slot: SlotId | None
+) -> None:
+    """Ask the refusing signer to void payments: the one at fault, and those that shared its slot."""
+    named = any(item.payout_id == refusal.payout for item in state.payments)
+    for payment in payments:
+        innocent = named and payment.payout_id != refusal.payout
+        tag = rules.BATCH_REFUSED if innocent else refusal.tag
+        reason = rules.readable(tag, "" if innocent else refusal.reason)
+        wish = Void(payment, state.slot.chain, Outcome.REFUSED, tag, reason, refusal.signer, slot)
+        await moves.want_void(connection, wish)
+
+
+def _check_answer(version: Version, answer: Signed, name: str) -> None:
+    try:
+        check_signed(version.psbt, answer.psbt)
+    except SignerAnswerError as error:
+        message = f"{name}: {error.message}"
+        raise SignerAnswerError(message) from None
+
+
+def _who(answers: Sequence[Answer], number: int, state: AnswerState) -> set[str]:
+    return {answer.signer for answer in answers if answer.number == number and answer.state is state}

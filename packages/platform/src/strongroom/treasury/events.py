@@ -1,0 +1,69 @@
+"""What outbound tells the treasury: who may share chain txs, what is paid, what has to be planned again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strongroom.infra import outbox
+from strongroom.infra.database import Connection
+from strongroom.infra.outbox import OutboxEvent
+from strongroom.outbound import service as outbound
+from strongroom.outbound.model import Outcome, SlotState
+from strongroom.treasury import store
+from strongroom.treasury.model import PayableState, Queued
+from strongroom_core.refusals import RefusalTag
+
+# The same payable refused this often without a name for what is wrong is given up: it would be refused for ever.
+ATTEMPTS_MAX: Final = 3
+_COST_TAGS: Final = frozenset({RefusalTag.FEE_RATE, RefusalTag.FEE_ABSOLUTE})
+COST_WAIT_SECONDS: Final = 60
+AGAIN_SECONDS: Final = 1
+
+
+async def on_signed(connection: Connection, event: OutboxEvent) -> None:
+    """Both signers agreed to these merchants' payouts: they may share chain txs from now on."""
+    merchants = [item["merchant_id"] for item in event.payload["payments"]]
+    await store.trust(connection, event.payload["chain"], merchants, trusted=True)
+
+
+async def on_final(connection: Connection, event: OutboxEvent) -> None:
+    """Beyond the horizon: paid."""
+    for item in await store.of_slot(connection, event.payload["slot_id"]):
+        await store.run(connection, "set_state", payout=item.payment.payout_id, state=PayableState.PAID)
+
+
+async def on_abandoned(connection: Connection, event: OutboxEvent) -> None:
+    """A slot ended unpaid: what is not being taken back is planned again, on its own."""
+    held = await store.of_slot(connection, event.payload["slot_id"])
+    captured = event.payload["was"] != SlotState.PLANNED
+    leaving = await outbound.void_wanted(connection, [item.payment.payout_id for item in held])
+    for item in held:
+        if captured or item.payment.payout_id in leaving:
+            await store.run(connection, "set_state", payout=item.payment.payout_id, state=PayableState.WITHDRAWN)
+        else:
+            await _again(connection, item, event.payload["tag"], event.payload["reason"], alone=len(held) == 1)
+
+
+async def on_released(connection: Connection, event: OutboxEvent) -> None:
+    """The money is back with the merchant; after a refusal it rides alone until both signers agree again."""
+    payout = event.payload["payout_id"]
+    found = await store.get(connection, payout, lock=True)
+    if found is None:
+        return
+    if found.state is not PayableState.PAID:
+        await store.run(connection, "set_state", payout=payout, state=PayableState.WITHDRAWN)
+    if event.payload["outcome"] == Outcome.REFUSED:
+        await store.trust(connection, found.payable.chain, [found.payment.merchant_id], trusted=False)
+
+
+async def _again(connection: Connection, item: Queued, tag: str, reason: str, *, alone: bool) -> None:
+    payout = item.payment.payout_id
+    blamed = alone and bool(tag) and tag not in _COST_TAGS
+    seconds = COST_WAIT_SECONDS if tag in _COST_TAGS else AGAIN_SECONDS
+    await store.run(connection, "queue_again", payout=payout, tries=int(blamed), seconds=seconds)
+    if blamed and item.attempts + 1 >= ATTEMPTS_MAX:
+        await store.run(connection, "set_state", payout=payout, state=PayableState.WITHDRAWN)
+        await outbound.withdraw(connection, item.payable.chain, item.payment, Outcome.REFUSED, tag, reason)
+        return
+    payload = {"payout_id": payout, "merchant_id": item.payment.merchant_id, "reason": reason}
+    await outbox.publish(connection, "treasury.queued", payout, payload)

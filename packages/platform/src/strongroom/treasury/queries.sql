@@ -1,0 +1,64 @@
+-- name: insert
+INSERT INTO treasury_payable (
+    payout_id, merchant_id, chain, amount, fee, hold_id, script, intent, public_key, signature, expires_at
+) VALUES (
+    %(payout)s, %(merchant)s, %(chain)s, %(amount)s, %(fee)s, %(hold)s, %(script)s, %(intent)s, %(key)s, %(signature)s,
+    %(expires_at)s
+)
+ON CONFLICT (payout_id) DO NOTHING;
+
+-- name: take_turn
+SELECT pg_try_advisory_xact_lock(hashtextextended('treasury ' || %(chain)s, 0)) AS mine;
+
+-- name: queue
+-- Oldest first. Those about to expire are left to `due_to_expire`: a signer would refuse them, and bind others.
+SELECT payable.*, payable.solo OR NOT coalesce(trusted.trusted, false) AS alone
+FROM treasury_payable AS payable
+LEFT JOIN treasury_trusted AS trusted
+    ON trusted.chain = payable.chain AND trusted.merchant_id = payable.merchant_id
+WHERE payable.chain = %(chain)s AND payable.state = 'queued' AND payable.retry_at <= %(now)s
+  AND payable.expires_at > %(margin)s
+ORDER BY payable.enqueued_at, payable.payout_id
+LIMIT %(limit)s
+FOR UPDATE OF payable SKIP LOCKED;
+
+-- name: queued_total
+SELECT coalesce(sum(amount), 0) AS total FROM treasury_payable WHERE chain = %(chain)s AND state = 'queued';
+
+-- name: payable
+SELECT *, solo AS alone FROM treasury_payable WHERE payout_id = %(payout)s;
+
+-- name: lock
+SELECT *, solo AS alone FROM treasury_payable WHERE payout_id = %(payout)s FOR UPDATE;
+
+-- name: due_to_expire
+SELECT payout_id FROM treasury_payable
+WHERE chain = %(chain)s AND state = 'queued' AND expires_at <= %(now)s
+ORDER BY expires_at
+LIMIT %(limit)s
+FOR UPDATE SKIP LOCKED;
+
+-- name: slotted
+UPDATE treasury_payable SET state = 'slotted', slot_id = %(slot)s, short = false
+WHERE payout_id = ANY (%(payouts)s::text[]) AND state = 'queued';
+
+-- name: set_short
+UPDATE treasury_payable SET short = %(short)s WHERE payout_id = ANY (%(payouts)s::text[]) AND short <> %(short)s
+RETURNING payout_id, merchant_id, amount;
+
+-- name: set_state
+UPDATE treasury_payable SET state = %(state)s WHERE payout_id = %(payout)s;
+
+-- name: queue_again
+UPDATE treasury_payable
+SET state = 'queued', solo = true, attempts = attempts + %(tries)s, retry_at = now() + make_interval(secs => %(seconds)s)
+WHERE payout_id = %(payout)s AND state = 'slotted';
+
+-- name: of_slot
+SELECT *, solo AS alone FROM treasury_payable WHERE slot_id = %(slot)s AND state = 'slotted' ORDER BY payout_id FOR UPDATE;
+
+-- name: trust
+INSERT INTO treasury_trusted (chain, merchant_id, trusted)
+SELECT %(chain)s, merchant_id, %(trusted)s FROM unnest(%(merchants)s::text[]) AS merchant_id
+ON CONFLICT (chain, merchant_id) DO UPDATE SET trusted = excluded.trusted, changed_at = now()
+WHERE treasury_trusted.trusted <> excluded.trusted;

@@ -1,0 +1,36 @@
+"""What payouts ask of the treasury: take a payable in, or back."""
+
+from __future__ import annotations
+
+from strongroom.infra.database import Connection
+from strongroom.outbound import service as outbound
+from strongroom.outbound.model import Outcome
+from strongroom.treasury import store
+from strongroom.treasury.errors import PayableBoundError, UnknownPayableError
+from strongroom.treasury.model import Payable, PayableState, Queued
+
+
+async def enqueue(connection: Connection, payable: Payable) -> None:
+    """Queue a payable whose hold stands; it is planned oldest first. The same again changes nothing."""
+    await store.insert(connection, payable)
+
+
+async def find(connection: Connection, payout_id: str) -> Queued | None:
+    """Find a payable by its payout."""
+    return await store.get(connection, payout_id)
+
+
+async def withdraw(connection: Connection, payout_id: str, outcome: Outcome, tag: str, reason: str) -> bool:
+    """Take a waiting payable back. True: its hold is released already; False: once a signer has voided it.
+
+    Raises ``PayableBoundError`` where it is in a chain tx or was paid, ``UnknownPayableError``.
+    """
+    queued = await store.get(connection, payout_id, lock=True)
+    if queued is None:
+        message = f"no payable {payout_id}"
+        raise UnknownPayableError(message)
+    if queued.state is not PayableState.QUEUED:
+        message = "the payout is in a chain tx already, or was taken back before"
+        raise PayableBoundError(message)
+    await store.run(connection, "set_state", payout=payout_id, state=PayableState.WITHDRAWN)
+    return await outbound.withdraw(connection, queued.payable.chain, queued.payment, outcome, tag, reason)

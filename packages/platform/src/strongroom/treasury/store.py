@@ -1,0 +1,109 @@
+"""All SQL of the treasury: rows in, records out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from strongroom.infra.database import Connection, load_queries
+from strongroom.outbound.model import Payment
+from strongroom.treasury.model import Payable, PayableState, Queued
+from strongroom_core.ids import HoldId, MerchantId, PayoutId, SlotId
+from strongroom_core.intents import SignedIntent
+
+_SQL: Final = load_queries(__package__ or "")
+Row = dict[str, Any]
+
+
+async def run(connection: Connection, query: str, **values: object) -> None:
+    """Run a named query for its effect."""
+    await connection.execute(_SQL[query], values)
+
+
+async def rows(connection: Connection, query: str, **values: object) -> list[Row]:
+    """Run a named query and give its rows."""
+    return await (await connection.execute(_SQL[query], values)).fetchall()
+
+
+async def insert(connection: Connection, payable: Payable) -> None:
+    """Queue a payable; one that is there already stays as it is."""
+    payment = payable.payment
+    await run(
+        connection,
+        "insert",
+        payout=payment.payout_id,
+        merchant=payment.merchant_id,
+        chain=payable.chain,
+        amount=payment.amount,
+        fee=payment.fee,
+        hold=payment.hold_id,
+        script=payment.script,
+        intent=payment.evidence.intent,
+        key=payment.evidence.public_key,
+        signature=payment.evidence.signature,
+        expires_at=payable.expires_at,
+    )
+
+
+async def take_turn(connection: Connection, chain: str) -> bool:
+    """Be the only one that plans for a chain until the end of the transaction."""
+    return bool((await rows(connection, "take_turn", chain=chain))[0]["mine"])
+
+
+async def queue(connection: Connection, chain: str, now: datetime, margin: datetime, limit: int) -> list[Queued]:
+    """Lock what waits to be planned, oldest first."""
+    found = await rows(connection, "queue", chain=chain, now=now, margin=margin, limit=limit)
+    return [_queued(row) for row in found]
+
+
+async def get(connection: Connection, payout: str, *, lock: bool = False) -> Queued | None:
+    """Read one payable."""
+    found = await rows(connection, "lock" if lock else "payable", payout=payout)
+    return _queued(found[0]) if found else None
+
+
+async def of_slot(connection: Connection, slot: str) -> list[Queued]:
+    """Lock the payables that a slot holds."""
+    return [_queued(row) for row in await rows(connection, "of_slot", slot=slot)]
+
+
+async def due_to_expire(connection: Connection, chain: str, now: datetime, limit: int) -> list[str]:
+    """Lock what waited beyond its expiry."""
+    return [row["payout_id"] for row in await rows(connection, "due_to_expire", chain=chain, now=now, limit=limit)]
+
+
+async def set_short(connection: Connection, payouts: Sequence[str], *, short: bool) -> list[Row]:
+    """Mark payables as more than hot can cover, or not any more; those whose mark changed."""
+    return await rows(connection, "set_short", payouts=list(payouts), short=short) if payouts else []
+
+
+async def queued_total(connection: Connection, chain: str) -> int:
+    """Sum what waits, in base units."""
+    return int((await rows(connection, "queued_total", chain=chain))[0]["total"])
+
+
+async def trust(connection: Connection, chain: str, merchants: Sequence[str], *, trusted: bool) -> None:
+    """Let merchants share chain txs, or ride alone."""
+    await run(connection, "trust", chain=chain, merchants=sorted(set(merchants)), trusted=trusted)
+
+
+def _queued(row: Row) -> Queued:
+    payment = Payment(
+        payout_id=PayoutId(row["payout_id"]),
+        merchant_id=MerchantId(row["merchant_id"]),
+        amount=row["amount"],
+        fee=row["fee"],
+        hold_id=HoldId(row["hold_id"]),
+        script=bytes(row["script"]),
+        evidence=SignedIntent(bytes(row["intent"]), bytes(row["public_key"]), bytes(row["signature"])),
+    )
+    return Queued(
+        payable=Payable(payment, row["chain"], row["expires_at"]),
+        state=PayableState(row["state"]),
+        solo=row["alone"],
+        short=row["short"],
+        attempts=row["attempts"],
+        slot_id=SlotId(row["slot_id"]) if row["slot_id"] else None,
+        enqueued_at=row["enqueued_at"],
+    )

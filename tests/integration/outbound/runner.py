@@ -1,0 +1,94 @@
+"""A treasury process for crash tests: it works until nothing is left, or kills itself (SIGKILL) at a named step.
+
+`python -m tests.integration.outbound.runner FOLDER [before|after STEP COUNT]`: dies before or after the COUNTth
+time that STEP is done. The hooks are put on here, from outside: the product knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from strongroom.chains.bitcoin.node import BitcoinNode
+from strongroom.chains.service import connect_node
+from strongroom.infra.clock import SystemClock
+from strongroom.infra.database import make_pool
+from strongroom.infra.settings import Settings
+from strongroom.outbound import books, following, jobs, moves, store
+from strongroom.outbound.broadcasting import Broadcasting
+from strongroom.outbound.signers import SignerClient
+from strongroom.outbound.signing import Signing
+from strongroom.treasury.planning import Planner
+
+STEPS: dict[str, tuple[Any, str]] = {
+    "write-plan": (store, "insert_version"),
+    "commit-plan": (Planner, "plan"),
+    "commit-asked": (Signing, "mark_asked"),
+    "sign": (SignerClient, "sign"),
+    "commit-signature": (Signing, "record_signed"),
+    "capture": (books, "capture"),
+    "commit-signed": (Signing, "complete"),
+    "broadcast": (BitcoinNode, "broadcast"),
+    "commit-broadcast": (Broadcasting, "record_broadcast"),
+    "move": (moves, "move"),
+    "settle": (books, "settle"),
+    "follow": (following, "follow"),
+}
+IDLE_ROUNDS = 2
+
+
+def hook(when: str, step: str, count: int) -> None:
+    owner, name = STEPS[step]
+    setattr(owner, name, _deadly(getattr(owner, name), when, count))
+
+
+def _deadly(real: Callable[..., Any], when: str, count: int) -> Callable[..., Any]:
+    calls = 0
+
+    async def wrapped(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == count and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await real(*arguments, **named)
+        if calls == count and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    return wrapped
+
+
+async def work(folder: Path) -> None:
+    dsn = (folder / "dsn").read_text()
+    settings = msgspec.json.decode(
+        (folder / "settings.json").read_bytes(), type=Settings, dec_hook=lambda _, v: Path(v)
+    )
+    chain = settings.chains[0]
+    node = connect_node(chain)
+    signers = jobs.connect_signers(settings.signers)
+    async with make_pool(dsn, size=2) as pool:
+        planner = Planner(pool, chain, node, SystemClock(), timedelta(0))
+        idle = 0
+        while idle < IDLE_ROUNDS:
+            done = [
+                await following.follow(pool, chain),
+                await planner.plan(),
+                await jobs.sign(pool, chain, signers),
+                await jobs.broadcast(pool, chain, node),
+            ]
+            idle = 0 if any(done) else idle + 1
+    await node.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        hook(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    asyncio.run(work(Path(sys.argv[1])))
