@@ -160,3 +160,14 @@ def test_a_copy_of_the_journal_reads_the_same(filled: Path, tmp_path: Path):
     assert list(first.verified()) == list(second.verified())
     first.close()
     second.close()
+
+
+def test_a_reader_sees_one_moment_while_the_writer_goes_on(tmp_path: Path):
+    path = tmp_path / "journal.sqlite"
+    writer = open_writer(path)
+    writer.append({"kind": "halted", "at": 1})
+    reader = open_reader(path)
+    writer.append({"kind": "resumed", "at": 2})
+    assert [number for number, _ in reader.verified()] == [1]
+    assert [number for number, _ in open_reader(path).verified()] == [1, 2]
+    writer.close()

@@ -156,9 +156,11 @@ def _take_lock(path: Path) -> int | None:
 
 
 def open_reader(path: Path) -> Journal:
-    """Open the journal to read only; a running writer is not disturbed."""
+    """Open the journal to read only, as it is now; a running writer is not disturbed."""
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     try:
+        # One snapshot until it is closed: a row appended while we read would else look like one that is missing.
+        connection.execute("BEGIN")
         return Journal(path, connection, None)
     except sqlite3.DatabaseError as error:
         connection.close()
