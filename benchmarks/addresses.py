@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import wallycore
 
@@ -95,9 +96,10 @@ async def _rate(pool: Pool, merchant_id: MerchantId, each: int) -> float:
     return PER_ROUND * (1 if each == 1 else 5) / (time.perf_counter() - started)
 
 
-def _tell(name: str, value: float, unit: str, baseline: float | None = None) -> None:
+def _row(name: str, value: float, unit: str, baseline: float | None = None) -> dict[str, Any]:
     ratio = None if baseline is None else round(value / baseline, 3)
-    print(json.dumps({"name": name, "value": round(value), "unit": unit, "baseline": baseline, "ratio": ratio}))
+    limit = None if baseline is None else round(baseline)
+    return {"name": name, "value": round(value), "unit": unit, "baseline": limit, "ratio": ratio}
 
 
 def _derivation() -> float:
@@ -107,12 +109,12 @@ def _derivation() -> float:
     return 2_000 / (time.perf_counter() - started)
 
 
-async def _run(cluster: PostgresCluster) -> None:
+async def _run(cluster: PostgresCluster) -> list[dict[str, Any]]:
     await create_roles(cluster.dsn())
     for role in ROLES:
         cluster.give_password(role)
     await migrate(cluster.dsn())
-    _tell("scripts derived (2 of 3), one core", _derivation(), "1/s")
+    rows = [_row("scripts derived (2 of 3), one core", _derivation(), "1/s")]
     async with make_pool(cluster.dsn("strongroom_worker"), size=CLIENTS) as pool:
         async with transaction(pool) as connection:
             await service.sync_key_sets(connection, CHAIN)
@@ -125,17 +127,21 @@ async def _run(cluster: PostgresCluster) -> None:
                 for merchant_id, found in rates.items():
                     found.append(await _rate(pool, merchant_id, each))
             base = statistics.median(rates[few])
-            _tell(f"addresses handed out with {FEW:,} in use, {label}", base, "1/s")
-            _tell(f"addresses handed out with {MANY:,} in use, {label}", statistics.median(rates[many]), "1/s", base)
+            flat = statistics.median(rates[many])
+            rows.append(_row(f"addresses handed out with {FEW:,} in use, {label}", base, "1/s"))
+            rows.append(_row(f"addresses handed out with {MANY:,} in use, {label}", flat, "1/s", base))
+    return rows
 
 
-def main() -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory(prefix="strongroom-bench-") as folder:
-        Path(folder).chmod(0o711)
-        with PostgresCluster(Path(folder) / "pg", free_port()) as cluster:
-            asyncio.run(_run(cluster))
+def run() -> list[dict[str, Any]]:
+    """Measure; rows of name, value, unit, baseline (with few in use), ratio."""
+    with (
+        tempfile.TemporaryDirectory(prefix="strongroom-bench-") as folder,
+        PostgresCluster(Path(folder) / "pg", free_port()) as cluster,
+    ):
+        return asyncio.run(_run(cluster))
 
 
 if __name__ == "__main__":
-    main()
+    for row in run():
+        print(json.dumps(row))

@@ -11,7 +11,7 @@ from embit import bip32
 from embit.networks import NETWORKS
 
 from strongroom.infra.clock import SystemClock
-from strongroom.infra.components.hosting import free_port
+from strongroom.infra.components.hosting import free_port, write_private
 from strongroom.infra.components.postgres import PostgresCluster
 from strongroom.infra.database import Pool, make_pool, transaction
 from strongroom.infra.schema import ROLES, create_roles, migrate
@@ -83,7 +83,7 @@ async def _seed(owner: Pool, worker: Pool, settings: Settings, token_file: Path,
         merchant = await merchants.create_merchant(connection, "Bench")
         await wallets.prepare_merchant(connection, chain, merchant.id, merchant.branch, addresses)
         _, token = await merchants.create_token(connection, merchant.id, list(Scope), "bench")
-        token_file.write_text(token, encoding="ascii")
+    write_private(token_file, token)
     await rates.poll_rates(worker, settings, rates.sources_of(settings.rates), SystemClock())
 
 

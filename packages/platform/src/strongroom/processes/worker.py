@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
+from typing import Final
 
 from strongroom.api.dialect import render
+from strongroom.chains.service import connect_node
 from strongroom.deposits.jobs import follow_deposits
 from strongroom.infra.clock import Clock, SystemClock
 from strongroom.infra.database import Pool, make_pool, transaction
@@ -14,13 +17,18 @@ from strongroom.infra.outbox import CHANNEL, Dispatcher
 from strongroom.infra.settings import Settings
 from strongroom.invoices import jobs as invoices
 from strongroom.merchants import service as merchants
+from strongroom.outbound.jobs import connect_signers
 from strongroom.payouts import jobs as payouts
 from strongroom.processes.runtime import run_loops_until_stopped, run_process
 from strongroom.rates import jobs as rates
+from strongroom.reconciliation import jobs as reconciliation
 from strongroom.treasury import jobs as treasury
 from strongroom.wallets import jobs as wallets
 from strongroom.wallets import service as wallet_service
 from strongroom.webhooks import jobs as webhooks
+
+# A scan of all our coins and every journal row: often enough to be news, seldom enough not to load the node.
+RECONCILE_SECONDS: Final = 600.0
 
 
 def make_dispatcher(settings: Settings, clock: Clock) -> Dispatcher:
@@ -57,12 +65,29 @@ async def prepare(settings: Settings, pool: Pool) -> None:
 async def _work(settings: Settings) -> None:
     clock = SystemClock()
     dsn = settings.dsn("worker")
-    async with make_pool(dsn, size=settings.database.pool_size, name="worker") as pool:
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(make_pool(dsn, size=settings.database.pool_size, name="worker"))
         await prepare(settings, pool)
-        async with webhooks.open_deliverer(settings.webhooks, pool) as deliverer:
-            delivery = Loop("webhooks", deliverer.step, 1.0, ("webhooks",))
-            deliverer.wake = delivery.wake.set
-            await run_loops_until_stopped(dsn, [delivery, *_loops(settings, pool, clock)])
+        deliverer = await stack.enter_async_context(webhooks.open_deliverer(settings.webhooks, pool))
+        delivery = Loop("webhooks", deliverer.step, 1.0, ("webhooks",))
+        deliverer.wake = delivery.wake.set
+        reconciling = await _reconciling(stack, settings, pool)
+        await run_loops_until_stopped(dsn, [delivery, reconciling, *_loops(settings, pool, clock)])
+
+
+async def _reconciling(stack: AsyncExitStack, settings: Settings, pool: Pool) -> Loop:
+    """Compare books, chain and journals now and then; it reads as the auditor, who can read all and write nothing."""
+    auditor = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=1, name="auditor"))
+    nodes = {chain.id: connect_node(chain) for chain in settings.chains}
+    for node in nodes.values():
+        stack.push_async_callback(node.close)
+    signers = connect_signers(settings.signers)
+
+    async def step() -> int:
+        await reconciliation.run(settings, auditor, pool, nodes, signers)
+        return 0
+
+    return Loop("reconciliation", step, RECONCILE_SECONDS)
 
 
 def _loops(settings: Settings, pool: Pool, clock: Clock) -> Sequence[Loop]:
