@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from strongroom.infra.database import Connection, make_pool, transaction
+from strongroom.infra.database import Connection, Pool, make_pool, transaction
 from strongroom.infra.outbox import Dispatcher, OutboxEvent, Sink, publish, publish_many
+from strongroom.infra.telemetry import current_request_id, on_behalf_of
 from tests.fixtures.postgres import Database
 
 
@@ -100,9 +101,7 @@ async def test_a_sink_gets_a_batch_at_once_and_after_a_failure_the_good_ones_one
 async def test_an_event_of_a_rolled_back_transaction_is_never_seen(pg: Database):
     async with make_pool(pg.dsn("api"), size=1) as pool:
         with pytest.raises(psycopg.errors.DivisionByZero):
-            async with transaction(pool) as connection:
-                await publish(connection, "t.x", "k", {})
-                await connection.execute("SELECT 1 / 0")
+            await _publish_and_fail(pool)
     assert pg.execute("SELECT count(*) FROM outbox_event") == [(0,)]
 
 
@@ -118,3 +117,23 @@ async def test_while_one_worker_has_the_turn_another_finds_nothing(pg: Database)
         await put(pg, ("t.x", "k", {}))
         assert await dispatcher.run_once(pool) == 1
     assert found == [0]
+
+
+async def test_the_request_id_of_the_writer_is_in_the_logs_of_the_handlers(pg: Database):
+    seen: list[str] = []
+
+    async def handle(_connection: Connection, _event: OutboxEvent) -> None:
+        seen.append(current_request_id())
+
+    dispatcher = Dispatcher()
+    dispatcher.on("t.x", handle)
+    with on_behalf_of("req_mine"):
+        await put(pg, ("t.x", "k", {}))
+    await drain(dispatcher, pg)
+    assert seen == ["req_mine"]
+
+
+async def _publish_and_fail(pool: Pool) -> None:
+    async with transaction(pool) as connection:
+        await publish(connection, "t.x", "k", {})
+        await connection.execute("SELECT 1 / 0")

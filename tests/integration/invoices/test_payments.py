@@ -273,9 +273,7 @@ async def test_a_deposit_as_deposits_show_it_is_understood(shop: Shop) -> None:
     assert (paid.payments[0].txid, paid.payments[0].vout, paid.payments[0].deposit_id) == ("cd" * 32, 3, deposit.id)
 
 
-async def test_several_words_on_one_invoice_in_one_batch_are_judged_in_turn(
-    shop: Shop, pg: Database
-) -> None:
+async def test_several_words_on_one_invoice_in_one_batch_are_judged_in_turn(shop: Shop, pg: Database) -> None:
     invoice, other = await shop.invoice(), await shop.invoice()
     first = shop.word(invoice, "seen", DUE)
     words = [

@@ -45,7 +45,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseR
     connection.state.principal = principal
 
 
-async def provide_caller(request: Request[Any, Any, State], services: Services) -> Caller:
+async def provide_caller(request: Request[Any, Any, State], services: Services) -> Caller:  # noqa: ARG001 -- see below
     """Give the authenticated caller to a handler.
 
     It asks for ``services`` only to come after them: dependencies of one rank cost a task group in every request.

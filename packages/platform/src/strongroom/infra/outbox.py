@@ -18,6 +18,7 @@ import structlog
 from psycopg.types.json import Jsonb
 
 from strongroom.infra.database import Connection, Pool, load_queries, transaction
+from strongroom.infra.telemetry import current_request_id, on_behalf_of
 
 _SQL = load_queries(__package__ or "", "outbox.sql")
 _log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ class OutboxEvent:
     key: str
     payload: dict[str, Any]
     created_at: datetime
+    request_id: str = ""
 
 
 Handler = Callable[[Connection, OutboxEvent], Awaitable[None]]
@@ -54,10 +56,12 @@ async def publish(connection: Connection, topic: str, key: str, payload: dict[st
 
 
 async def publish_many(connection: Connection, events: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
-    """Write events (topic, key, payload) in one statement, in their order."""
+    """Write events (topic, key, payload) in one statement, in their order, with the request id of this task."""
     if events:
         topics, keys, payloads = zip(*events, strict=True)
-        await connection.execute(_SQL["publish"], [list(topics), list(keys), [Jsonb(payload) for payload in payloads]])
+        await connection.execute(
+            _SQL["publish"], [current_request_id(), list(topics), list(keys), [Jsonb(payload) for payload in payloads]]
+        )
 
 
 class Dispatcher:
@@ -106,8 +110,9 @@ class Dispatcher:
 
     async def _handle_batch(self, connection: Connection, events: list[OutboxEvent]) -> list[int]:
         for event in events:
-            for handler in self.handlers(event.topic):
-                await handler(connection, event)
+            with on_behalf_of(event.request_id):
+                for handler in self.handlers(event.topic):
+                    await handler(connection, event)
         for sink in self._sinks:
             prepared = [sink.prepare(event) for event in events if _wants(sink, event)]
             if items := [item for item in prepared if item is not None]:

@@ -1,6 +1,6 @@
 -- name: publish
-INSERT INTO outbox_event (topic, key, payload)
-SELECT topic, key, payload
+INSERT INTO outbox_event (topic, key, payload, request_id)
+SELECT topic, key, payload, %s
 FROM unnest(%b::text[], %b::text[], %b::jsonb[]) WITH ORDINALITY AS event (topic, key, payload, position)
 ORDER BY position;
 
@@ -9,7 +9,7 @@ SELECT pg_try_advisory_xact_lock(hashtext('outbox')) AS mine;
 
 -- name: claim
 -- An event waits behind an earlier one of its key that waits to be tried again.
-SELECT id, topic, key, payload, created_at
+SELECT id, topic, key, payload, created_at, request_id
 FROM outbox_event AS event
 WHERE handled_at IS NULL
   AND retry_at <= now()

@@ -8,9 +8,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import structlog
+
+from strongroom_core.ids import RequestId
 
 _SECRET_WORDS: Final = ("secret", "password", "passphrase", "token", "seed", "private", "authorization", "dsn", "xprv")
 
@@ -36,6 +39,16 @@ def configure_logging(process: str, *, level: int = logging.INFO) -> None:
 def bind_request(request_id: str) -> None:
     """Carry the request id in every log line of this task from now on."""
     structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def current_request_id() -> str:
+    """Give the request id of this task; empty where it does not work for a request."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+def on_behalf_of(request_id: str) -> AbstractContextManager[None]:
+    """Carry a request's id, kept with its object, in what is done for it later; a fresh one where none was kept."""
+    return structlog.contextvars.bound_contextvars(request_id=request_id or RequestId.new())
 
 
 def _cut_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,5 +1,8 @@
 -- name: insert_slot
-INSERT INTO outbound_slot (id, chain, kind) VALUES (%(id)s, %(chain)s, %(kind)s);
+INSERT INTO outbound_slot (id, chain, kind, request_id) VALUES (%(id)s, %(chain)s, %(kind)s, %(request)s);
+
+-- name: request
+SELECT request_id FROM outbound_slot WHERE id = %(slot)s;
 
 -- name: insert_version
 INSERT INTO outbound_version (slot_id, number, psbt, txid, fee, virtual_bytes, rate)

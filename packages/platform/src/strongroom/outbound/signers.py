@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from strongroom.infra.settings import SignerSettings
+from strongroom.infra.telemetry import current_request_id
 from strongroom.outbound.errors import SignerAnswerError, SignerUnreachableError
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import RequestId
@@ -72,7 +73,7 @@ class SignerClient:
 
     async def sign(self, chain: str, psbt: bytes, evidence: tuple[SignedIntent, ...]) -> Signed | Refused:
         """Ask for its signatures. Raises ``SignerUnreachableError``, ``SignerAnswerError``."""
-        answer = await self.ask(SignRequest(RequestId.new(), chain, psbt, evidence))
+        answer = await self.ask(SignRequest(current_request_id() or RequestId.new(), chain, psbt, evidence))
         if not isinstance(answer, Signed | Refused):
             raise _wrong(self.name, "a signing request")
         return answer

@@ -14,6 +14,7 @@ import structlog
 
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings
+from strongroom.infra.telemetry import on_behalf_of
 from strongroom.outbound import books, moves, rules, store
 from strongroom.outbound.errors import SignerAnswerError, SignerUnreachableError
 from strongroom.outbound.model import (
@@ -51,7 +52,10 @@ class Signing:
         if due:
             away = await self.check_signers()
             for slot_id in due:
-                await self.sign_slot(slot_id, away)
+                async with transaction(self.pool) as connection:
+                    request_id = await store.request_of(connection, slot_id)
+                with on_behalf_of(request_id):
+                    await self.sign_slot(slot_id, away)
         return len(due)
 
     async def check_signers(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg import errors as pg
 
 from strongroom.infra.database import Connection, load_queries
+from strongroom.infra.telemetry import current_request_id
 from strongroom.outbound.errors import CoinTakenError, UnknownSlotError
 from strongroom.outbound.model import (
     Answer,
@@ -52,7 +53,8 @@ async def ids(connection: Connection, query: str, **values: object) -> list[Slot
 
 async def insert_slot(connection: Connection, slot: SlotId, draft: Draft) -> None:
     """Record a slot and the payments that it is bound to."""
-    await run(connection, "insert_slot", id=slot, chain=draft.chain, kind=draft.kind)
+    request = current_request_id()
+    await run(connection, "insert_slot", id=slot, chain=draft.chain, kind=draft.kind, request=request)
     payments = draft.payments
     await run(
         connection,
@@ -115,6 +117,12 @@ async def _insert_coins(connection: Connection, slot: SlotId, number: int, draft
     except pg.UniqueViolation:
         message = "a coin of this plan is already an input of another open slot"
         raise CoinTakenError(message) from None
+
+
+async def request_of(connection: Connection, slot: SlotId) -> str:
+    """Read the id of the request that a slot works for."""
+    found = await rows(connection, "request", slot=slot)
+    return str(found[0]["request_id"]) if found else ""
 
 
 async def load(connection: Connection, slot: SlotId, *, lock: bool = False) -> OpenSlot:

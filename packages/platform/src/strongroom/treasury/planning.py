@@ -16,6 +16,7 @@ from strongroom.infra import outbox, stops
 from strongroom.infra.clock import Clock
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings
+from strongroom.infra.telemetry import on_behalf_of
 from strongroom.outbound import service as outbound
 from strongroom.outbound.model import Draft, Outcome, OwnOutput, SlotKind
 from strongroom.treasury import coins, rules, service, store
@@ -101,8 +102,12 @@ class Planner:
         own = await change_output(connection, self.settings, choice.change)
         payments = tuple(item.payment for item in batch)
         draft = Draft(self.settings.id, SlotKind.PAYOUTS, choice.coins, payments, own, rate)
-        state = await outbound.open_slot(connection, self.settings, draft, await coins.previous_txs(connection, draft))
-        await store.run(connection, "slotted", slot=state.slot.id, payouts=[item.payout_id for item in payments])
+        previous = await coins.previous_txs(connection, draft)
+        payouts = [item.payout_id for item in payments]
+        with on_behalf_of(await store.request_of(connection, payouts[0])):
+            state = await outbound.open_slot(connection, self.settings, draft, previous)
+            _log.info("payouts planned", slot_id=state.slot.id, payouts=payouts)
+        await store.run(connection, "slotted", slot=state.slot.id, payouts=payouts)
 
     async def _mark_short(
         self, connection: Connection, height: int, queue: Sequence[Queued], batch: Sequence[Queued]

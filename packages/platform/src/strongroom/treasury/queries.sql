@@ -1,11 +1,15 @@
 -- name: insert
 INSERT INTO treasury_payable (
-    payout_id, merchant_id, chain, amount, fee, hold_id, script, intent, public_key, signature, expires_at
+    payout_id, merchant_id, chain, amount, fee, hold_id, script, intent, public_key, signature, expires_at,
+    request_id
 ) VALUES (
     %(payout)s, %(merchant)s, %(chain)s, %(amount)s, %(fee)s, %(hold)s, %(script)s, %(intent)s, %(key)s, %(signature)s,
-    %(expires_at)s
+    %(expires_at)s, %(request)s
 )
 ON CONFLICT (payout_id) DO NOTHING;
+
+-- name: request
+SELECT request_id FROM treasury_payable WHERE payout_id = %(payout)s;
 
 -- name: take_turn
 SELECT pg_try_advisory_xact_lock(hashtextextended('treasury ' || %(chain)s, 0)) AS mine;

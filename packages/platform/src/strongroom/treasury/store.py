@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from strongroom.infra.database import Connection, load_queries
+from strongroom.infra.telemetry import current_request_id
 from strongroom.outbound.model import Payment
 from strongroom.treasury.model import Payable, PayableState, Queued
 from strongroom_core.ids import HoldId, MerchantId, PayoutId, SlotId
@@ -43,7 +44,14 @@ async def insert(connection: Connection, payable: Payable) -> None:
         key=payment.evidence.public_key,
         signature=payment.evidence.signature,
         expires_at=payable.expires_at,
+        request=current_request_id(),
     )
+
+
+async def request_of(connection: Connection, payout: str) -> str:
+    """Read the id of the API request that brought a payable."""
+    found = await rows(connection, "request", payout=payout)
+    return str(found[0]["request_id"]) if found else ""
 
 
 async def take_turn(connection: Connection, chain: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from litestar import Router, get, post
 
 from strongroom.api import schemas, views
@@ -13,6 +14,8 @@ from strongroom.infra.database import Connection, transaction
 from strongroom.payouts import service
 from strongroom.payouts.model import Payout, PayoutKind
 from strongroom_core.intents import SignedIntent
+
+_log = structlog.get_logger(__name__)
 
 
 @post("/", opt={"scope": "payouts"}, summary="Send a signed payout", responses=REFUSALS)
@@ -26,6 +29,7 @@ async def create_payout(data: schemas.NewPayout, caller: Caller, services: Servi
         made = await service.create_payout(
             connection, services.settings, caller.merchant_id, signed, PayoutKind(data.kind), services.now()
         )
+        _log.info("payout taken", payout_id=made.id, merchant_id=made.merchant_id)
         return await _show(connection, made)
 
 

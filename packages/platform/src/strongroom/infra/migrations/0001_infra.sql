@@ -11,6 +11,8 @@ CREATE TABLE outbox_event (
     topic text NOT NULL,
     key text NOT NULL,
     payload jsonb NOT NULL,
+    -- The API request in whose transaction it was written, if any, so that logs can be followed.
+    request_id text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT now(),
     handled_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,

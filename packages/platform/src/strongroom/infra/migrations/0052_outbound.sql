@@ -16,6 +16,8 @@ CREATE TABLE outbound_slot (
     broadcast_height bigint,
     attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT now(),
+    -- Of the first of its payouts: the id that API, treasury and signers log.
+    request_id text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CHECK ((confirmed_height IS NULL) = (confirmed_hash IS NULL)),

@@ -17,6 +17,8 @@ CREATE TABLE treasury_payable (
     attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT now(),
     slot_id text REFERENCES outbound_slot,
+    -- The API request that brought it, so that logs can be followed from there to the signers.
+    request_id text NOT NULL DEFAULT '',
     enqueued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (state <> 'slotted' OR slot_id IS NOT NULL)
 );

@@ -16,6 +16,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 _SHARED: Final = "strongroom.infra.pages"
 _TYPES: Final = {
@@ -77,7 +78,7 @@ class PageKit:
         headers = {**self.headers, "Cache-Control": "public, max-age=31536000, immutable"}
 
         @get(f"{self._prefix}/{{name:str}}", include_in_schema=False, sync_to_thread=False)
-        def serve_asset(name: str) -> Response[bytes]:
+        def serve_asset(name: FromPath[str]) -> Response[bytes]:
             """Give one file."""
             if name not in assets:
                 raise NotFoundException
