@@ -132,7 +132,7 @@ def _new(batch: Batch, event: ChainEvent, tx: ObservedTx, output: ObservedOutput
         rbf=tx.rbf,
         below_minimum=output.amount < chain.minimum_deposit,
         confirmations_needed=rules.confirmations_needed(
-            [(tier.confirmations, tier.amount_max) for tier in chain.tiers],
+            [(tier.confirmations, tier.amount_max) for tier in chain.tiers or chains.parameters(chain.id).tiers],
             at_stake,
             coinbase=output.coinbase,
             maturity=chain.coinbase_maturity,

@@ -102,7 +102,7 @@ class FeeSettings(_Section, frozen=True, kw_only=True):
 
 
 class ChainSettings(_Section, frozen=True, kw_only=True):
-    """One chain: its nodes, how much it is believed, and what we hold on it."""
+    """One chain: its nodes, how much it is believed, and what we hold on it; no ``tiers``: the chain's own defaults."""
 
     id: str
     rpc_url: str
@@ -112,7 +112,7 @@ class ChainSettings(_Section, frozen=True, kw_only=True):
     start_height: Natural = 0
     horizon: Positive = 12
     coinbase_maturity: Positive = 100
-    tiers: tuple[Tier, ...] = (Tier(confirmations=2),)
+    tiers: tuple[Tier, ...] = ()
     minimum_deposit: Natural = 1_000
     dust: Natural = 546
     payouts_per_tx_max: Positive = 100
