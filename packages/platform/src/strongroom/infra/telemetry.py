@@ -15,6 +15,10 @@ import structlog
 
 from strongroom_core.ids import RequestId
 
+# Without local variables: these hold tokens, keys and settings, and an error must not carry them into a log.
+_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 _SECRET_WORDS: Final = ("secret", "password", "passphrase", "token", "seed", "private", "authorization", "dsn", "xprv")
 
 
@@ -26,7 +30,7 @@ def configure_logging(process: str, *, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _cut_secrets,
-            structlog.processors.dict_tracebacks,
+            _TRACEBACKS,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
