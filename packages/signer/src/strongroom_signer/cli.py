@@ -84,7 +84,7 @@ def _enroll(arguments: argparse.Namespace) -> dict[str, object]:
         tuple(arguments.destination),
     )
     merchant = EnrolledMerchant(MerchantId(arguments.merchant), arguments.branch, read_key(arguments.key), {})
-    rows = host.enrol(folder, merchant, caps)
+    rows = host.enrol(folder, merchant, caps, replace=arguments.replace)
     return {
         "merchant": merchant.merchant,
         "asset": caps.asset,
@@ -248,6 +248,7 @@ def _enroll_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-window", required=True, type=int, help="base units in a rolling window")
     parser.add_argument("--unlisted-per-window", required=True, type=int, help="of these, to destinations not listed")
     parser.add_argument("--destination", action="append", default=[], help="a listed address; repeatable")
+    parser.add_argument("--replace", action="store_true", help="let an enrolled merchant have another key or branch")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:

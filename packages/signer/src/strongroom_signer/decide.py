@@ -65,29 +65,29 @@ class Signer:
     broken: JournalBrokenError | None = None
     _accounts: dict[str, PrivateNode] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Derive the account keys once."""
         self._accounts = {chain: self.key.account(chain) for chain in self.policy.chains}
 
     def answer(self, message: Message) -> Message:
-        """Give the one answer to one request; one request at a time."""
-        with self._lock:
-            if len(getattr(message, "request_id", "")) > MAX_REQUEST_ID:
-                return Refused("", RefusalTag.REQUEST_MALFORMED.value, "a request id is too long", "")
-            try:
-                return self._answer(message)
-            except sqlite3.Error as error:
-                # What the disk holds is unknown now; only a start that reads it from row 1 may sign again.
-                self.broken = JournalBrokenError(self.journal.count + 1, f"it could not be written ({error})")
-                return _refused(message, Refusal(RefusalTag.JOURNAL_BROKEN, self.broken.message))
+        """Give the one answer to one request; decisions are made one at a time."""
+        if len(getattr(message, "request_id", "")) > MAX_REQUEST_ID:
+            return Refused("", RefusalTag.REQUEST_MALFORMED.value, "a request id is too long", "")
+        try:
+            return self._answer(message)
+        except sqlite3.Error as error:
+            reason = self.broken.message if self.broken is not None else f"the journal cannot be read ({error})"
+            return _refused(message, Refusal(RefusalTag.JOURNAL_BROKEN, reason))
 
     def _answer(self, message: Message) -> Message:
         match message:
             case SignRequest():
                 return self._guarded(message, message.psbt, lambda: self._sign(message))
             case VoidRequest():
-                return self._guarded(message, message.evidence.intent, lambda: self._void(message))
+                with self._lock:
+                    return self._guarded(message, message.evidence.intent, lambda: self._void(message))
             case HaltRequest():
                 self.halt(message.reason, message.request_id)
                 return self.status(message.request_id)
@@ -103,18 +103,23 @@ class Signer:
             return act()
         except RefusedError as error:
             refusal = Refusal(error.tag, error.reason, error.payout)
-            if self.broken is None:
-                self._append(records.refused(self.clock(), message.request_id, subject, refusal))
+            with self._lock:
+                if self.broken is None:
+                    self._append(records.refused(self.clock(), message.request_id, subject, refusal))
             return _refused(message, refusal)
 
     def _sign(self, request: SignRequest) -> Message:
-        now = self._may_act(halted=self.books.halted)
+        self._may_act(halted=self.books.halted)
         chain = self.policy.chains.get(request.chain)
         if chain is None:
             raise RefusedError(RefusalTag.CHAIN_UNKNOWN, f"{request.chain[:80]} is not in this signer's policy")
-        psbt, tx = decode(request.psbt, chain)
-        row = self._row_of_version(request, tx) or self._decide(request, chain, tx, now)
-        return Signed(request.request_id, self._signatures(request.chain, psbt, tx), row)
+        # A PSBT can be made to take seconds, and needs no journal: a crowd of them must not keep a halt waiting.
+        with self._reading:
+            psbt, tx = decode(request.psbt, chain)
+        with self._lock:
+            now = self._may_act(halted=self.books.halted)
+            row = self._row_of_version(request, tx) or self._decide(request, chain, tx, now)
+            return Signed(request.request_id, self._signatures(request.chain, psbt, tx), row)
 
     def _row_of_version(self, request: SignRequest, tx: DecodedTx) -> int:
         """Give the row that decided on this very chain tx, or 0: the same bytes are not judged or counted again."""
@@ -193,32 +198,40 @@ class Signer:
     def status(self, request_id: str) -> Status:
         """Say how it is."""
         broken = self.broken.message if self.broken is not None else ""
-        return Status(
-            request_id=request_id,
-            signer=self.key.name,
-            fingerprint=self.key.master.fingerprint,
-            halted=self.books.halted or bool(broken),
-            halt_reason=broken or self.books.halt_reason,
-            rows=self.journal.count,
-            head=self.journal.head,
-            policy_hash=self.policy.hash,
-            now=self.clock(),
-        )
+        with self._lock:
+            return Status(
+                request_id=request_id,
+                signer=self.key.name,
+                fingerprint=self.key.master.fingerprint,
+                halted=self.books.halted or bool(broken),
+                halt_reason=broken or self.books.halt_reason,
+                rows=self.journal.count,
+                head=self.journal.head,
+                policy_hash=self.policy.hash,
+                now=self.clock(),
+            )
 
     def _rows(self, request: JournalRequest) -> JournalRows:
         rows: list[JournalRow] = []
         size = 0
-        for row in self.journal.rows(max(request.first, 1), min(max(request.limit, 0), MAX_ROWS)):
-            rows.append(row)
-            size += len(row.body)
-            if size > MAX_ROWS_BYTES:
-                break
+        with self._lock:
+            for row in self.journal.rows(max(request.first, 1), min(max(request.limit, 0), MAX_ROWS)):
+                rows.append(row)
+                size += len(row.body)
+                if size > MAX_ROWS_BYTES:
+                    break
         return JournalRows(request.request_id, tuple(rows))
 
     def _append(self, body: records.Body) -> int:
-        row = self.journal.append(body)
-        self.books.apply(row, body)
-        return row
+        with self._lock:
+            try:
+                row = self.journal.append(body)
+            except sqlite3.Error as error:
+                # What the disk holds is unknown now; only a start that reads it from row 1 may sign again.
+                self.broken = JournalBrokenError(self.journal.count + 1, f"it could not be written ({error})")
+                raise
+            self.books.apply(row, body)
+            return row
 
 
 def _payout(evidence: SignedIntent) -> str:

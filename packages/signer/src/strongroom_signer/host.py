@@ -18,7 +18,7 @@ from strongroom_signer.curve import require_native_curve
 from strongroom_signer.decide import Signer
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, Enrolment, check_distinct, parse_enrolment, render
 from strongroom_signer.errors import BusyError, EnrolmentError, JournalBrokenError, PolicyError, SignerError
-from strongroom_signer.files import write_private
+from strongroom_signer.files import one_at_a_time, write_private
 from strongroom_signer.journal import Journal, has_writer, open_reader, open_writer
 from strongroom_signer.keyfile import OpenKey, open_key, read_public
 from strongroom_signer.log import log
@@ -137,6 +137,8 @@ def _start(folder: Folder, key: OpenKey, journal: Journal, clock: Callable[[], i
         raise PolicyError(message)
     signer = Signer(key, policy, _EMPTY_ENROLMENT, journal, books, clock)
     load_merchants(signer, folder)
+    if folder.halting.exists():
+        take_halt(signer, folder)
     return signer
 
 
@@ -170,14 +172,24 @@ def reload(signer: Signer, folder: Folder) -> None:
     _take_ticket(signer, folder)
 
 
-def enrol(folder: Folder, merchant: EnrolledMerchant, caps: Caps) -> Enrolment:
-    """Add a merchant to the file, or change its key, branch or caps of one asset. Raises ``EnrolmentError``."""
-    rows = parse_enrolment(folder.merchants.read_bytes()) if folder.merchants.exists() else {}
-    old = rows.get(merchant.merchant)
-    kept = old.caps if old is not None else {}
-    row = EnrolledMerchant(merchant.merchant, merchant.branch, merchant.public_key, kept).with_caps(caps)
-    enrolment = check_distinct([*(item for item in rows.values() if item.merchant != row.merchant), row])
-    write_private(folder.merchants, render(enrolment), replace=True)
+def enrol(folder: Folder, merchant: EnrolledMerchant, caps: Caps, *, replace: bool = False) -> Enrolment:
+    """Add a merchant to the file, or change its caps of one asset; its key or branch only where ``replace`` says so.
+
+    Raises ``EnrolmentError``. Who types this may be reading an id and a key from a screen that a thief owns.
+    """
+    with one_at_a_time(folder.merchants):
+        rows = parse_enrolment(folder.merchants.read_bytes()) if folder.merchants.exists() else {}
+        old = rows.get(merchant.merchant)
+        if old is not None and not replace and (old.branch, old.public_key) != (merchant.branch, merchant.public_key):
+            message = (
+                f"{old.merchant} is enrolled with branch {old.branch} and the key {old.public_key.hex()};"
+                " only --replace changes these"
+            )
+            raise EnrolmentError(message)
+        kept = old.caps if old is not None else {}
+        row = EnrolledMerchant(merchant.merchant, merchant.branch, merchant.public_key, kept).with_caps(caps)
+        enrolment = check_distinct([*(item for item in rows.values() if item.merchant != row.merchant), row])
+        write_private(folder.merchants, render(enrolment), replace=True)
     return enrolment
 
 
@@ -215,8 +227,10 @@ def take_halt(signer: Signer, folder: Folder) -> None:
     reason = BY_HAND
     with contextlib.suppress(OSError):
         reason = folder.halting.read_text(errors="replace")
-        folder.halting.unlink()
     signer.halt(reason, BY_HAND)
+    if signer.books.halted:
+        # Not before: until the row is on the disk, this file is what the next start would halt for.
+        folder.halting.unlink(missing_ok=True)
 
 
 def _halt_row(folder: Folder) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -13,6 +14,7 @@ _LOCK = threading.Lock()
 def log(event: str, **fields: object) -> None:
     """Write one line; ``at`` is in unix seconds with milliseconds."""
     line = json.dumps({"at": round(time.time(), 3), "event": event, **fields}, default=str)
-    with _LOCK:
+    # A full disk under the log must not keep a halt from being written where it counts.
+    with _LOCK, contextlib.suppress(OSError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

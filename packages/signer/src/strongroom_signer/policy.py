@@ -101,6 +101,7 @@ def parse_policy(data: bytes) -> Policy:
     chains = {name: _chain(name, table) for name, table in _tables(body, "chains").items()}
     limits = {name: _limits(name, table) for name, table in _tables(body, "assets").items()}
     _check_pairs(chains, limits)
+    _check_chains_apart(chains)
     return Policy(deployment, chains, limits, hashlib.sha256(data).digest())
 
 
@@ -145,6 +146,16 @@ def _check_pairs(chains: dict[str, ChainPolicy], limits: dict[str, AssetLimits])
     wanted = {chain.parameters.asset.id for chain in chains.values()}
     if not chains or wanted != set(limits):
         message = f"every chain needs limits for its coin, and no other: wanted assets are {', '.join(sorted(wanted))}"
+        raise PolicyError(message)
+
+
+def _check_chains_apart(chains: dict[str, ChainPolicy]) -> None:
+    """No signature says which chain it is for (BIP 143), so a key in two chains would lend one the other's limits."""
+    keys = [
+        key.node.public_key for chain in chains.values() for key_set in (chain.hot, chain.cold) for key in key_set.keys
+    ]
+    if len(set(keys)) != len(keys):
+        message = "one key stands in two chains; a signer has one test network, since all of them share a coin type"
         raise PolicyError(message)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -65,7 +66,11 @@ def serve(folder: Folder, passphrase: bytes, listening: Listening) -> None:
         server.start()
     log("ready", signer=signer.key.name, rows=signer.journal.count, halted=signer.status("").halted, **where)
     while (heard := signal.Signals(signal.sigwait(SIGNALS))) in BY_HAND:
-        BY_HAND[heard](signer, folder)
+        try:
+            BY_HAND[heard](signer, folder)
+        except (OSError, sqlite3.Error) as error:
+            # A journal that could not be written refuses everything from now on; the door stays open to say so.
+            log("by-hand-failed", signal=heard.name, error=str(error))
     for server in servers:
         server.close()
     folder.running.unlink(missing_ok=True)

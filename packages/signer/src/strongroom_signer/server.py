@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 FRAME_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 600.0
 DRAIN_SECONDS: Final = 1.0
+ACCEPT_PAUSE_SECONDS: Final = 0.1
+# Zero would make the socket non-blocking.
+MIN_WAIT_SECONDS: Final = 0.001
 DRAIN_CHUNKS: Final = 16
 MAX_CONNECTIONS: Final = 32
 _BACKLOG: Final = 16
@@ -107,9 +111,14 @@ class Server:
             self._free.acquire()
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
+            except OSError as error:
                 self._free.release()
-                return
+                if self._listener.fileno() < 0:
+                    return
+                # A connection that failed before we took it, or no descriptor left: no reason to be deaf for ever.
+                log("accept-failed", error=type(error).__name__)
+                time.sleep(ACCEPT_PAUSE_SECONDS)
+                continue
             threading.Thread(target=self._serve, args=(connection,), name="connection", daemon=True).start()
 
     def close(self) -> None:
@@ -133,23 +142,22 @@ class Server:
 
 
 def _answer_one(signer: Signer, connection: socket.socket, peer: dict[str, object]) -> bool:
-    connection.settimeout(IDLE_SECONDS)
-    header = _receive(connection, LENGTH_BYTES)
+    header = _receive(connection, LENGTH_BYTES, IDLE_SECONDS)
     if header is None:
         return False
-    connection.settimeout(FRAME_SECONDS)
     try:
-        data = _receive(connection, frame_length(header))
+        data = _receive(connection, frame_length(header), FRAME_SECONDS)
         if data is None:
             return False
-        answer = _answer(signer, decode_message(data), peer)
+        connection.settimeout(FRAME_SECONDS)
+        answer = frame(_answer(signer, decode_message(data), peer))
     except InvalidValueError as error:
         # After bytes that are no message nothing on this connection can be trusted to be in step.
         log("malformed", peer=peer, reason=error.message)
         connection.sendall(frame(Refused("", RefusalTag.REQUEST_MALFORMED.value, error.message, "")))
         _drain(connection)
         return False
-    connection.sendall(frame(answer))
+    connection.sendall(answer)
     return True
 
 
@@ -177,10 +185,12 @@ def _answer(signer: Signer, message: Message, peer: dict[str, object]) -> Messag
     return answer
 
 
-def _receive(connection: socket.socket, size: int) -> bytes | None:
+def _receive(connection: socket.socket, size: int, seconds: float) -> bytes | None:
+    """Read ``size`` bytes, all of them within ``seconds``: a byte now and then does not hold a connection."""
     parts: list[bytes] = []
-    missing = size
+    missing, end = size, time.monotonic() + seconds
     while missing:
+        connection.settimeout(max(end - time.monotonic(), MIN_WAIT_SECONDS))
         part = connection.recv(min(missing, _CHUNK))
         if not part:
             return None
