@@ -1,1 +1,1 @@
-"""Server-rendered pages for merchants and operators."""
+"""What a merchant sees of its balances, invoices, deposits, payouts and webhooks, in a browser."""

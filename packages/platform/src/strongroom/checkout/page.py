@@ -1,0 +1,96 @@
+"""The page of an invoice as plain values: the template shows them at first, and the script puts in what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from strongroom.checkout import qr, words
+from strongroom.deposits.model import Deposit, DepositException
+
+_RBF_NOTE: Final = (
+    "This payment says that its sender may still replace it (RBF). It counts from its first confirmation on."
+)
+_FATES: Final = {
+    DepositException.REPLACED: "Its sender replaced it by another payment.",
+    DepositException.DOUBLE_SPENT: "The same coins were spent elsewhere.",
+    DepositException.EVICTED: "The network dropped it, mostly because its fee was low.",
+    DepositException.ORPHANED: "The block that held it was replaced by others.",
+}
+_ENDS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a page is made of: the invoice's public view, its deposits, what is never credited, and the time."""
+
+    view: Mapping[str, Any]
+    deposits: Sequence[Deposit]
+    minimum: int
+    now: datetime
+
+
+def state(facts: Facts) -> dict[str, Any]:
+    """Give the public state of an invoice, with the page's words under ``page``."""
+    known = {(item.txid, item.vout): item for item in facts.deposits}
+    payments = [_with_signal(item, known.get((item["txid"], item["vout"]))) for item in facts.view["payments"]]
+    return {
+        **facts.view,
+        "payments": payments,
+        "server_time": facts.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "page": _page(facts, payments, known),
+    }
+
+
+def _page(
+    facts: Facts, payments: Sequence[Mapping[str, Any]], known: Mapping[tuple[str, int], Deposit]
+) -> dict[str, Any]:
+    view, said = facts.view, words.message(facts.view)
+    partly = said.pay and int(view["amount_remaining_base_units"]) < int(view["amount_due_base_units"])
+    code = qr.draw(view["payment_uri"]) if said.pay else None
+    return {
+        "headline": said.headline,
+        "detail": said.detail,
+        "mood": said.mood.value,
+        "step": None if said.step is None else int(said.step),
+        "pay": said.pay,
+        "amount": words.short(view["amount_remaining"] if said.pay else view["amount_due"]),
+        "amount_label": "Still to pay" if partly else "Amount to pay" if said.pay else "Amount",
+        "payment_uri": view["payment_uri"],
+        "qr_size": code.size if code else 0,
+        "qr_path": code.path if code else "",
+        "minimum": words.amount_text(words.coin(view), facts.minimum),
+        "over": not said.pay and said.step in {None, words.Step.PAID},
+        "payments": [_payment(view, item, known.get((item["txid"], item["vout"]))) for item in payments],
+    }
+
+
+def _with_signal(payment: Mapping[str, Any], deposit: Deposit | None) -> dict[str, Any]:
+    return {**payment, "rbf": bool(deposit and deposit.rbf)}
+
+
+def _payment(view: Mapping[str, Any], payment: Mapping[str, Any], deposit: Deposit | None) -> dict[str, str]:
+    state_words = words.PAYMENT_STATES[payment["state"]]
+    if payment["state"] == "confirming":
+        needed = words.counted(int(payment["confirmations_needed"]), "confirmation")
+        state_words = f"{payment['confirmations']} of {needed}"
+    txid = payment["txid"]
+    return {
+        "key": f"{txid}:{payment['vout']}",
+        "amount": f"{words.short(payment['amount'])} {view['asset']}",
+        "state": payment["state"],
+        "words": state_words,
+        "txid": txid,
+        "txid_short": f"{txid[:_ENDS]}…{txid[-_ENDS:]}",
+        "note": _note(payment, deposit),
+    }
+
+
+def _note(payment: Mapping[str, Any], deposit: Deposit | None) -> str:
+    if payment["state"] in {"dropped", "reversed"}:
+        return _FATES[deposit.exception] if deposit and deposit.exception else ""
+    if payment["below_minimum"]:
+        return "Too small to be credited by itself; it is kept for the merchant until more arrives."
+    return _RBF_NOTE if payment["state"] == "seen" and payment["rbf"] else ""

@@ -1,0 +1,187 @@
+"""A small platform for the pages: API, watcher and worker as real processes on a real PostgreSQL and a real node."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from strongroom.infra.components.hosting import free_port
+from strongroom.infra.settings import KeySetSettings
+from strongroom.merchants.model import Merchant
+from strongroom_client.keys import MerchantKey
+from strongroom_client.signing import make_intent, sign_intent, signed_to_json
+from strongroom_core.amounts import Amount
+from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
+from tests.fixtures.bitcoin import MINER_WALLET, MiningNode
+from tests.fixtures.postgres import Database
+from tests.integration.wallets.key_sets import key_set
+
+PROCESSES = ("worker", "watcher", "api")
+BAKERY, FLORIST, STRANGER = "Bakery", "Florist", "Stranger"
+READY_SECONDS = 30.0
+CONFIRMATIONS = 2
+
+
+@dataclass(frozen=True)
+class Seller:
+    """A merchant and the text of a token of its."""
+
+    merchant: Merchant
+    token: str
+
+
+@dataclass
+class House:
+    """A running platform, its merchants, and what tests do with it."""
+
+    database: Database
+    node: MiningNode
+    base_url: str
+    folder: Path
+    sellers: dict[str, Seller] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, seller: str = BAKERY, **options: Any) -> Any:
+        """Call the API as a merchant; its JSON."""
+        headers = {"Authorization": f"Bearer {self.sellers[seller].token}"}
+        answer = httpx.request(
+            method, f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=20, **options
+        )
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def invoice(
+        self, amount: str = "12.50", currency: str = "EUR", seller: str = BAKERY, **fields: Any
+    ) -> dict[str, Any]:
+        """Make an invoice."""
+        made: dict[str, Any] = self.call(
+            "POST", "/v1/invoices", seller, json={"amount": amount, "currency": currency, "asset": "BTC", **fields}
+        )
+        return made
+
+    def pay(self, invoice: dict[str, Any], base_units: int | None = None, **options: bool) -> str:
+        """Pay an invoice on the node from the miner's wallet, in full where no amount is given; the txid."""
+        due = int(invoice["amount_due_base_units"])
+        return self.node.pay(invoice["address"], due if base_units is None else base_units, **options)
+
+    def payout(self, base_units: int, seller: str) -> dict[str, Any]:
+        """Send a payout that a merchant signed to the miner."""
+        intent = make_intent(
+            deployment="pages",
+            merchant=self.sellers[seller].merchant.id,
+            amount=Amount(REGTEST_BTC, base_units),
+            destination=self.node.new_address(),
+            fee_ceiling=Amount(REGTEST_BTC, 10_000),
+        )
+        signed = signed_to_json(sign_intent(intent, MerchantKey.generate()))
+        sent: dict[str, Any] = self.call("POST", "/v1/payouts", seller, json={**signed, "kind": "payment"})
+        return sent
+
+    def double_spend(self, txid: str) -> str:
+        """Replace an unconfirmed payment of the miner by one to itself with a higher fee; the new txid."""
+        spent = self.node.rpc("getrawtransaction", txid, True)
+        value = sum(output["value"] for output in spent["vout"]) - Decimal("0.0005")
+        inputs = [{"txid": item["txid"], "vout": item["vout"], "sequence": 0xFFFFFFFD} for item in spent["vin"]]
+        raw = self.node.rpc("createrawtransaction", inputs, [{self.node.new_address(): f"{value:f}"}])
+        signed = self.node.rpc("signrawtransactionwithwallet", raw, wallet=MINER_WALLET)
+        return str(self.node.rpc("sendrawtransaction", signed["hex"]))
+
+    def time_is_over(self, invoice: dict[str, Any]) -> None:
+        """Let an invoice's time have run out; the worker finds it as it finds any other."""
+        statement = "UPDATE invoice SET expires_at = now(), due_at = now() WHERE id = %s"
+        self.database.execute(statement, invoice["id"])
+
+
+def settings_text(database: Database, node: MiningNode, folder: Path, port: int) -> str:
+    """The settings file of the three processes."""
+    sets = "\n".join(_key_set(key_set(kind)) for kind in ("hot", "cold"))
+    return f"""
+deployment = "pages"
+data_dir = "{folder}"
+[database]
+host = "127.0.0.1"
+port = {database.cluster.port}
+name = "{database.name}"
+passwords = "{database.cluster.passwords_dir}"
+pool_size = 6
+[api]
+port = {port}
+public_url = "http://127.0.0.1:{port}"
+[rates]
+fixed = {{ "BTC/EUR" = "43000" }}
+stale_after_seconds = 3600
+[webhooks]
+allow_private_destinations = true
+key_file = "{folder / "webhook.key"}"
+[[chains]]
+id = "{BITCOIN_REGTEST.id}"
+rpc_url = "{node.rpc_url}"
+cookie_file = "{node.cookie_file}"
+zmq_url = "{node.zmq_url}"
+poll_seconds = 0.2
+tiers = [{{ confirmations = {CONFIRMATIONS} }}]
+{sets}
+"""
+
+
+def _key_set(found: KeySetSettings) -> str:
+    keys = ", ".join(f'{{ xpub = "{key.xpub}", origin = "{key.origin}" }}' for key in found.keys)
+    return f'[[chains.key_sets]]\nname = "{found.name}"\nkind = "{found.kind}"\nkeys = [{keys}]'
+
+
+@contextmanager
+def open_house(database: Database, node: MiningNode, folder: Path) -> Iterator[House]:
+    """Start the processes, and stop them at the end."""
+    port = free_port()
+    config = folder / "strongroom.toml"
+    config.write_text(settings_text(database, node, folder, port), encoding="utf-8")
+    with ExitStack() as stack:
+        for name in PROCESSES:
+            stack.enter_context(_running(name, config, folder / f"{name}.log"))
+        house = House(database, node, f"http://127.0.0.1:{port}", folder)
+        _wait_until_ready(house)
+        yield house
+
+
+@contextmanager
+def _running(name: str, config: Path, log: Path) -> Iterator[None]:
+    environment = {**os.environ, "STRONGROOM_CONFIG": str(config)}
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", f"strongroom.processes.{name}"]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_ready(house: House) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    state = "nothing answered"
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{house.base_url}/readyz", trust_env=False)
+            state = answer.text
+            if answer.is_success and all(chain["status"] == "ok" for chain in answer.json()["chains"]):
+                return
+        except httpx.TransportError as error:
+            state = str(error)
+        time.sleep(0.1)
+    logs = "\n".join(path.read_text(encoding="utf-8")[-1500:] for path in house.folder.glob("*.log"))
+    message = f"the platform is not ready: {state}\n{logs}"
+    raise AssertionError(message)
