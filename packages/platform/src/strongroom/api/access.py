@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Headers, MutableScopeHeaders, State
+from litestar.datastructures import Headers, State
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
@@ -77,11 +77,10 @@ class RequestIdentity(ASGIMiddleware):
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableScopeHeaders(message)
-                answer["X-Request-Id"] = request_id
                 grant = scope["state"].get("grant")
-                for name, value in grant.headers().items() if grant else ():
-                    answer[name] = value
+                told = {"x-request-id": request_id} | (grant.headers() if grant else {})
+                added = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         await next_app(scope, receive, send_named)

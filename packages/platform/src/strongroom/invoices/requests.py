@@ -137,6 +137,8 @@ def _url(value: str | None) -> str | None:
 
 
 def _metadata(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not value:
+        return value
     try:
         encoded = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from strongroom.invoices import rules
 from strongroom.invoices.model import Invoice, Payment, PublicInvoice
@@ -50,15 +51,18 @@ def public_view(public: PublicInvoice) -> dict[str, Any]:
 def payment_uri(invoice: Invoice) -> str:
     """Make the BIP 21 address of what is left to pay, or of the whole where nothing is left."""
     amount = rules.remaining(invoice) or invoice.due
-    fields = {"amount": _short(amount)}
-    if invoice.description:
-        fields["message"] = invoice.description
-    return f"{_SCHEMES[invoice.asset.code]}:{invoice.address}?{urlencode(fields, quote_via=quote)}"
+    uri = f"{_SCHEMES[invoice.asset.code]}:{invoice.address}?amount={_short(amount)}"
+    return f"{uri}&message={quote(invoice.description, safe='')}" if invoice.description else uri
 
 
 def rate_text(price: Fraction) -> str:
     """Write a rate as decimal text of 8 decimals, rounded half to even; the exact ratio stays in the table."""
-    scaled = round(price * 10**_RATE_DECIMALS)
+    return _rate_text(price.numerator, price.denominator)
+
+
+@lru_cache(maxsize=256)  # a rate is locked by thousands of invoices before the next one comes
+def _rate_text(numerator: int, denominator: int) -> str:
+    scaled = round(Fraction(numerator, denominator) * 10**_RATE_DECIMALS)
     return f"{Decimal(scaled).scaleb(-_RATE_DECIMALS):f}"
 
 
