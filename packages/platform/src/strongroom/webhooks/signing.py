@@ -7,6 +7,7 @@ database holds the id only, and whoever copies the database cannot sign.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
@@ -31,14 +32,8 @@ class WebhookSecrets:
     @classmethod
     def load(cls, path: Path) -> WebhookSecrets:
         """Read the key from ``path``; made there, readable by its owner only, where it does not exist yet."""
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls(path.read_bytes())
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            _make_key(path)
         return cls(path.read_bytes())
 
     def secret(self, endpoint_id: str, version: int) -> str:
@@ -54,3 +49,17 @@ class WebhookSecrets:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": signature,
         }
+
+
+def _make_key(path: Path) -> None:
+    """Make the key under its name whole or not at all; of two processes that try, one wins and both read its key."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        fresh.unlink()

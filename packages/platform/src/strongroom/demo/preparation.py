@@ -1,0 +1,53 @@
+"""The first start of an environment: keys, policy, genesis. Each part is done once, and is found done later."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Final
+
+from strongroom.demo.commands import SIGNER, run_command
+from strongroom.demo.configuration import CHAIN, key_names, write_policy
+from strongroom.demo.environment import SIGNERS, Environment, make_passphrase
+from strongroom.demo.errors import CommandFailedError
+from strongroom.webhooks.service import WebhookSecrets
+
+# What a guess at a passphrase costs: the passphrases are random and lie beside the keys: more buys nothing.
+_KDF: Final = "interactive"
+
+
+async def make_keys(environment: Environment) -> str:
+    """Make the six keys, each in a folder of its own with a passphrase of its own; only account keys are kept here."""
+    names = key_names()
+    accounts = dict(zip(names, await asyncio.gather(*(_account(environment, name) for name in names)), strict=True))
+    WebhookSecrets.load(environment.root / "webhook.key")  # made here, before two processes want it at once
+    environment.finish("keys", accounts=accounts)
+    return "signers A and B online; recovery and three cold keys in offline/"
+
+
+async def found_signers(environment: Environment) -> str:
+    """Give both signers the policy: row 1 of each journal."""
+    write_policy(environment)
+    await asyncio.gather(*(_genesis(environment, name) for name in SIGNERS))
+    environment.finish("genesis")
+    return "row 1 of both journals"
+
+
+async def _account(environment: Environment, name: str) -> str:
+    folder, passphrase = environment.key_folder(name), environment.passphrase_file(name)
+    make_passphrase(passphrase)
+    if (folder / "key.json").exists():
+        answer = await run_command(*SIGNER, "xpub", "--dir", str(folder))
+    else:
+        made = ("--name", name.upper(), "--chain", CHAIN.id, "--kdf", _KDF)
+        answer = await run_command(*SIGNER, "init", "--dir", str(folder), *made, secret=passphrase)
+    return str(json.loads(answer)["accounts"][CHAIN.id])
+
+
+async def _genesis(environment: Environment, name: str) -> None:
+    folder = environment.key_folder(name)
+    try:
+        await run_command(*SIGNER, "genesis", "--dir", str(folder), "--policy", str(environment.root / "policy.toml"))
+    except CommandFailedError:
+        # Refused where it is done already, by a start that was interrupted right after; then the journal verifies.
+        await run_command(*SIGNER, "verify", "--dir", str(folder))

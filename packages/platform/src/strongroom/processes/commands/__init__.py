@@ -1,0 +1,1 @@
+"""What the commands of `strongroom` do, one file per kind."""

@@ -1,0 +1,156 @@
+"""`doctor`: looks at this machine and says what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from strongroom.demo.environment import API_PORT, DEFAULT_FOLDER, Environment
+from strongroom.infra.components.bitcoind import find_bitcoind
+from strongroom.infra.components.errors import ComponentError
+from strongroom.infra.components.hosting import LOOPBACK, folder_owner
+from strongroom.infra.components.postgres_programs import program
+from strongroom.processes.commands.context import AsJson, print_json, print_table
+
+PYTHON: Final = (3, 11)
+DISK_MIB: Final = 1_024
+MEMORY_MIB: Final = 1_500
+NOWHERE: Final = Path("/nonexistent")
+EARLIEST: Final = 1_735_689_600  # 2025-01-01: a clock before this release was written is wrong
+BROWSER_FOLDERS: Final = (Path.home() / ".cache" / "ms-playwright", Path(".tools") / "browser")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``advice`` says what to do where it is not well."""
+
+    name: str
+    well: bool
+    found: str
+    advice: str = ""
+    needed: bool = True
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check this machine, and say what to do."""
+    findings = [check() for check in CHECKS]
+    if as_json:
+        print_json([{"name": f.name, "ok": f.well, "found": f.found, "advice": f.advice} for f in findings])
+    else:
+        marks = {True: "[green]ok[/green]", False: "[red]no[/red]"}
+        rows: list[tuple[object, ...]] = [(marks[f.well], f.name, f.found, f.advice) for f in findings]
+        print_table("This machine", ("", "what", "found", "what to do"), rows)
+    if any(finding.needed and not finding.well for finding in findings):
+        raise typer.Exit(1)
+
+
+def _judge(name: str, found: str, advice: str, *, well: bool, needed: bool = True) -> Finding:
+    return Finding(name, well, found, "" if well else advice, needed)
+
+
+def _fine(name: str, found: str) -> Finding:
+    return _judge(name, found, "", well=True)
+
+
+def _bad(name: str, found: str, advice: str) -> Finding:
+    return _judge(name, found, advice, well=False)
+
+
+def _linux() -> Finding:
+    found = f"{platform.system()} {platform.machine()}"
+    return _judge("Linux", found, "run it on Linux, or in a Linux container", well=platform.system() == "Linux")
+
+
+def _python() -> Finding:
+    well = sys.version_info >= PYTHON
+    return _judge("Python 3.11 or newer", platform.python_version(), "install a newer python3", well=well)
+
+
+def _owner() -> Finding:
+    name = "a user for PostgreSQL"
+    if os.geteuid() != 0:
+        return _fine(name, "this one")
+    try:
+        owner = folder_owner(NOWHERE).name
+    except ComponentError as error:
+        return _bad(name, error.message, "do not run as root, or make a user `postgres`")
+    well = shutil.which("setpriv") is not None
+    return _judge(name, f"root becomes {owner}", "apt-get install util-linux, for setpriv", well=well)
+
+
+def _postgres() -> Finding:
+    try:
+        return _fine("PostgreSQL", str(program("postgres", folder_owner(NOWHERE))))
+    except ComponentError as error:
+        return _bad("PostgreSQL", error.message, "make up")
+
+
+def _bitcoind() -> Finding:
+    try:
+        return _fine("bitcoind", str(find_bitcoind()))
+    except ComponentError as error:
+        return _bad("bitcoind", error.message, "make up fetches one")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free // 2**20
+    return _judge("disk", f"{free} MiB free", f"make room for {DISK_MIB} MiB", well=free >= DISK_MIB)
+
+
+def _memory() -> Finding:
+    rows = dict(row.split(":", 1) for row in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+    free = int(rows["MemAvailable"].split()[0]) // 1024
+    return _judge("memory", f"{free} MiB available", f"free {MEMORY_MIB} MiB", well=free >= MEMORY_MIB)
+
+
+def _clock() -> Finding:
+    now = time.time()
+    found = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
+    return _judge("clock", found, "set the clock: signers refuse to sign by a wrong one", well=now > EARLIEST)
+
+
+def _ports() -> Finding:
+    environment = Environment.read(DEFAULT_FOLDER)
+    holder = environment.lock_holder()
+    if holder is not None:
+        return _fine("ports", f"`strongroom up` runs (process {holder}) at {environment.api_url}")
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((LOOPBACK, 0))
+        except OSError as error:
+            return _bad("ports", str(error), f"make the loopback address {LOOPBACK} usable")
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        taken = probe.connect_ex((LOOPBACK, API_PORT)) == 0
+    return _fine("ports", f"{API_PORT} is taken; another is used" if taken else f"{API_PORT} is free")
+
+
+def _browser() -> Finding:
+    named = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    folders = (*BROWSER_FOLDERS, *((Path(named),) if named else ()))
+    found = next((path for folder in folders for path in folder.glob("chromium*")), None)
+    advice = "only tests need it: make test installs one"
+    return _judge("Chromium, for tests", str(found or "none"), advice, well=found is not None, needed=False)
+
+
+CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
+    _linux,
+    _python,
+    _owner,
+    _postgres,
+    _bitcoind,
+    _disk,
+    _memory,
+    _clock,
+    _ports,
+    _browser,
+)

@@ -1,0 +1,230 @@
+"""`status`, `reconcile`, `halt` and `resume`: how the whole of it is, and the brake."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from strongroom.chains import service as chains
+from strongroom.demo.environment import DEFAULT_FOLDER, SIGNERS, Environment
+from strongroom.demo.leftovers import read_records
+from strongroom.infra import stops
+from strongroom.infra.database import make_pool
+from strongroom.infra.settings import Settings
+from strongroom.ledger import service as ledger
+from strongroom.ledger.model import Account, AccountType
+from strongroom.outbound import jobs as outbound
+from strongroom.processes.commands.context import (
+    AsJson,
+    Config,
+    Folder,
+    operator_name,
+    out,
+    print_json,
+    print_table,
+    run,
+    settings_of,
+    transaction_as,
+)
+from strongroom.reconciliation import service as reconciliation
+from strongroom.reconciliation.model import Report
+from strongroom.wallets import service as wallets
+from strongroom_core.amounts import Amount
+from strongroom_core.assets import Asset
+from strongroom_core.errors import StrongroomError
+from strongroom_core.ids import RequestId
+from strongroom_core.messages import HaltRequest, Status
+
+UNCLEAN: Final = 1
+NOT_ALL: Final = 1
+_HOUSE: Final = (
+    AccountType.HOUSE_CAPITAL,
+    AccountType.HOUSE_FEES,
+    AccountType.NETWORK_FEES,
+    AccountType.IN_TRANSIT,
+    AccountType.SUSPENSE,
+    AccountType.CHAIN_HOT,
+    AccountType.CHAIN_COLD,
+)
+
+
+def status(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
+    """Show processes, chains, signers, stops and balances."""
+
+    async def body() -> None:
+        settings = settings_of(config or _config_in(directory))
+        report = {
+            "processes": _processes(directory),
+            "signers": await _signers(settings),
+            **await _database(settings),
+        }
+        if as_json:
+            print_json(report)
+            return
+        for title, rows in report.items():
+            columns = tuple(rows[0]) if rows else ()
+            print_table(title.capitalize(), columns, [tuple(row.values()) for row in rows])
+
+    run(body())
+
+
+def reconcile(*, config: Config = None, as_json: AsJson = False) -> None:
+    """Compare books, chain and the signers' journals; every difference is named, and the exit code tells."""
+
+    async def body() -> int:
+        settings = settings_of(config)
+        async with AsyncExitStack() as stack:
+            pool = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=2, name="reconcile"))
+            nodes = {chain.id: chains.connect_node(chain) for chain in settings.chains}
+            for node in nodes.values():
+                stack.push_async_callback(node.close)
+            report = await reconciliation.compare(settings, pool, nodes, outbound.connect_signers(settings.signers))
+        async with transaction_as(settings, "worker") as connection:
+            await reconciliation.record(connection, report)
+        _print_report(report, as_json=as_json)
+        return 0 if report.clean else UNCLEAN
+
+    run(body())
+
+
+def halt(
+    reason: Annotated[str, typer.Argument(help="Kept in both journals and in the books.")],
+    *,
+    config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Stop all signing at once, and payouts with it. Anyone may; resuming needs a hand on each signer."""
+
+    async def body() -> int:
+        settings = settings_of(config or _config_in(directory))
+        # Signers first: they are what moves money, and they answer also where the database does not.
+        answers = [await _halt_signer(signer, reason) for signer in outbound.connect_signers(settings.signers)]
+        async with transaction_as(settings, "treasury") as connection:
+            await stops.set_stop(connection, stops.Stop.PAYOUTS, reason, operator_name())
+        print_table(
+            "Halted", ("signer", "state"), [tuple(answer.items())[0:2] and tuple(answer.values()) for answer in answers]
+        )
+        _print_way_back(directory)
+        return 0 if all(answer["state"] == "halted" for answer in answers) else NOT_ALL
+
+    run(body())
+
+
+def resume(
+    reason: Annotated[str, typer.Argument(help="Kept on record.")],
+    *,
+    config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
+) -> None:
+    """Let payouts go on, once a hand on each signer has resumed it; nothing here can resume a signer."""
+
+    async def body() -> int:
+        settings = settings_of(config or _config_in(directory))
+        halted = [row["signer"] for row in await _signers(settings) if row["state"] != "ok"]
+        async with transaction_as(settings, "worker") as connection:
+            await stops.clear_stop(connection, stops.Stop.PAYOUTS, reason, operator_name())
+        if not halted:
+            out.print("Payouts go on.")
+            return 0
+        out.print(f"The stop is cleared, but these signers do not sign: {', '.join(halted)}")
+        _print_way_back(directory)
+        return NOT_ALL
+
+    run(body())
+
+
+def _config_in(directory: Path) -> Path | None:
+    file = Environment.read(directory).settings_file
+    return file if file.exists() else None
+
+
+def _processes(directory: Path) -> list[dict[str, Any]]:
+    records = sorted(read_records(Environment.read(directory).root), key=lambda record: (record.order, record.name))
+    return [{"process": item.name, "pid": item.pid, "state": "runs" if item.alive else "gone"} for item in records]
+
+
+async def _signers(settings: Settings) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for signer in outbound.connect_signers(settings.signers):
+        try:
+            rows.append(_signer_row(signer.name, await signer.status()))
+        except StrongroomError as error:
+            rows.append({"signer": signer.name, "state": "unreachable", "rows": None, "detail": error.message})
+    return rows
+
+
+def _signer_row(name: str, told: Status) -> dict[str, Any]:
+    state = "halted" if told.halted else "ok"
+    return {"signer": name, "state": state, "rows": told.rows, "detail": told.halt_reason or told.fingerprint.hex()}
+
+
+async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {"chains": [], "stops": [], "balances": [], "coins": []}
+    async with transaction_as(settings, "auditor") as connection:
+        for chain in settings.chains:
+            tip = await chains.tip(connection, chain.id)
+            state, height = (tip.status.value, tip.height) if tip else ("starting", None)
+            found["chains"].append({"chain": chain.chain.name, "state": state, "height": height})
+            for kind, held in (await wallets.holdings(connection, chain.id)).items():
+                amounts = (Amount(chain.asset, held.confirmed), Amount(chain.asset, held.unconfirmed))
+                found["coins"].append({"keys": kind.value, "in blocks": str(amounts[0]), "waiting": str(amounts[1])})
+            for account in _HOUSE:
+                units = await ledger.balance(connection, Account(account, chain.asset))
+                found["balances"].append({"account": account.value, "balance": _signed(chain.asset, units)})
+        for stop in stops.Stop:
+            for scope in ("*", *(chain.id for chain in settings.chains)):
+                why = await stops.stopped(connection, stop, scope)
+                if why is not None and scope == "*":
+                    found["stops"].append({"stopped": stop.value, "for": scope, "reason": why})
+    return found
+
+
+def _signed(asset: Asset, units: int) -> str:
+    return f"{'-' if units < 0 else ''}{Amount(asset, abs(units))}"
+
+
+async def _halt_signer(signer: Any, reason: str) -> dict[str, str]:
+    try:
+        answer = await signer.ask(HaltRequest(RequestId.new(), reason))
+    except StrongroomError as error:
+        return {"signer": signer.name, "state": f"NOT halted: {error.message}"}
+    halted = isinstance(answer, Status) and answer.halted
+    return {"signer": signer.name, "state": "halted" if halted else "NOT halted: it answered otherwise"}
+
+
+def _print_way_back(directory: Path) -> None:
+    environment = Environment.read(directory)
+    out.print("\nOnly a hand on each signer's own host resumes it:")
+    if environment.exists:
+        for name in SIGNERS:
+            folder, secret = environment.key_folder(name), environment.passphrase_file(name)
+            command = f"strongroom-signer resume --dir {folder} --passphrase-fd 3 3<{secret}"
+            out.print(f"  {command}", highlight=False, soft_wrap=True)
+    else:
+        out.print("  strongroom-signer resume --dir DIR")
+    out.print('Then: strongroom resume "reason"')
+
+
+def _print_report(report: Report, *, as_json: bool) -> None:
+    rows = [
+        {
+            "difference": item.name.value,
+            "explained": item.explained,
+            "asset": item.asset,
+            "expected": str(item.expected),
+            "found": str(item.found),
+            "detail": item.detail,
+        }
+        for item in report.differences
+    ]
+    if as_json:
+        facts = {"clean": report.clean, "chains": report.chains, "journal_rows": report.journal_rows}
+        print_json(facts | {"differences": rows})
+        return
+    if rows:
+        print_table("Differences", tuple(rows[0]), [tuple(row.values()) for row in rows])
+    verdict = "Books, chain and journals agree." if report.clean else "They do NOT agree: somebody has to look."
+    out.print(f"{verdict} {report.journal_rows} journal rows verified, {report.chains} chain(s).")

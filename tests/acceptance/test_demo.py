@@ -1,0 +1,41 @@
+"""`strongroom demo --json`: the main job once, for real, without a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from strongroom.demo.story import STEPS
+from tests.acceptance.program import STRONGROOM, processes_of, run
+
+SETUP = ["ground", "keys", "genesis", "chain", "processes"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_main_job_happens_once_and_leaves_nothing(tmp_path: Path) -> None:
+    answer = run(*STRONGROOM, "demo", "--json", cwd=tmp_path)
+    report = json.loads(answer.stdout.splitlines()[-1])
+
+    assert (answer.returncode, report["ok"]) == (0, True), answer.stderr
+    assert [step["name"] for step in report["steps"]] == SETUP + [step.name for step in STEPS]
+    assert all(step["ok"] and step["seconds"] >= 0 for step in report["steps"])
+    figures = report["figures"]
+    assert 0 < figures["payment_seen_seconds"] < 15
+    assert 0 < figures["webhook_seconds"] < 15
+    assert 0 < figures["payout_signed_seconds"] < 30
+    assert 0 < figures["invoice_to_paid_seconds"] < 60
+    assert 50 < figures["memory_mib"] < 2_000
+    assert list((tmp_path / "var").iterdir()) == []
+    assert processes_of(tmp_path) == []
+
+
+def test_a_story_is_told_in_an_empty_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    answer = run(*STRONGROOM, "demo", "--json", "--dir", str(tmp_path))
+
+    assert answer.returncode == 1
+    assert "environment-unusable" in answer.stderr + answer.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,0 +1,178 @@
+"""`strongroom up` over its whole life: interrupted, completed, halted, crashed, stopped, killed, found as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from strongroom_client.api import Api
+from strongroom_client.transport import Transport
+from tests.acceptance.program import MERCHANT, SIGNER, STRONGROOM, Up, processes_of, run, wait_until
+
+READY = "Up after"
+AFTER_SIGNING = {"signed", "broadcast", "confirmed", "final"}
+SECONDS_TO_READY = 60.0  # 15 on an idle machine; tests share it with others
+
+
+@contextlib.contextmanager
+def up(folder: Path) -> Iterator[Up]:
+    program = Up(folder)
+    try:
+        yield program
+    finally:
+        program.end()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_an_environment_over_its_whole_life(scratch: Path) -> None:
+    folder = scratch / "up"
+    keys = interrupted_during_set_up(folder)
+    payout = completed_halted_and_mended(folder, keys)
+    found_as_it_was(folder, payout)
+
+
+def interrupted_during_set_up(folder: Path) -> dict[str, str]:
+    with up(folder) as first:
+        first.wait_for("Six keys are made")
+        assert first.interrupt() == 0
+        assert processes_of(folder) == []
+    return dict(first.facts()["accounts"])
+
+
+def completed_halted_and_mended(folder: Path, keys: dict[str, str]) -> str:
+    with up(folder) as second:
+        second.wait_for(READY)
+        assert second.facts()["accounts"] == keys
+        nobody_else_can_read(folder)
+        secrets_are_in_files_only(folder)
+        refused = run(*STRONGROOM, "up", "--dir", str(folder))
+        assert (refused.returncode, "environment-busy" in refused.stderr) == (1, True)
+        signing_halts_and_a_hand_resumes_it(second)
+        a_crashed_process_comes_back(second)
+        assert second.ask("reconcile")["clean"] is True
+        answer = run(*STRONGROOM, "down", "--dir", str(folder))
+        assert answer.returncode == 0, answer.stderr
+        assert second.process.wait(30) == 0
+        assert processes_of(folder) == []
+        ports = json.loads((folder / "environment.json").read_text())["ports"].values()
+        assert not any(is_open(port) for port in ports)
+    return str(second.facts()["payout"])
+
+
+def found_as_it_was(folder: Path, payout: str) -> None:
+    start = time.monotonic()
+    with up(folder) as third:
+        before = third.facts()
+        third.wait_for(READY)
+        assert time.monotonic() - start < SECONDS_TO_READY
+        assert not third.said("The shopper pays")
+        merchant = before["merchant"]
+        assert third.ask("payout", "show", merchant, payout)["status"] == "final"
+        paid = third.ask("invoice", "show", merchant, before["invoice"])
+        assert (paid["status"], third.facts()["open_invoice"]) == ("paid", before["open_invoice"])
+        third.process.kill()
+        third.process.wait(10)
+        wait_until(lambda: processes_of(folder) == [], "nothing left of a killed `up`", 60)
+
+
+def signing_halts_and_a_hand_resumes_it(running: Up) -> None:
+    folder = ("--dir", str(running.folder))
+    halted = run(*STRONGROOM, "halt", "a test", *folder)
+    assert (halted.returncode, "strongroom-signer resume" in halted.stdout) == (0, True), halted.stderr
+    assert signer_states(running) == ["halted", "halted"]
+    assert "payouts-stopped" in hand_in(running, sign(running)).stderr
+    # The platform alone can lift its own stop, and no signer's.
+    assert run(*STRONGROOM, "resume", "a test", *folder).returncode == 1
+    signed = sign(running)
+    assert hand_in(running, signed).returncode == 0
+    rows = [row["rows"] for row in running.ask("status", *folder)["signers"]]
+    time.sleep(3)
+    assert payout_status(running, signed) in {"queued", "planned"}
+    for name in ("a", "b"):
+        holder = running.folder / "signers" / name
+        answer = run(*SIGNER, "resume", "--dir", str(holder / "signer"), secret=holder / "passphrase")
+        assert answer.returncode == 0, answer.stderr
+    assert signer_states(running) == ["ok", "ok"]
+    wait_until(lambda: payout_status(running, signed) in AFTER_SIGNING, "the payout signed after the halt")
+    after = [row["rows"] for row in running.ask("status", *folder)["signers"]]
+    assert all(later > earlier for later, earlier in zip(after, rows, strict=True))
+
+
+def a_crashed_process_comes_back(running: Up) -> None:
+    record = running.folder / "run" / "treasury.json"
+    before = json.loads(record.read_text())["pid"]
+    os.kill(before, signal.SIGKILL)
+    running.wait_for("treasury runs again")
+    assert json.loads(record.read_text())["pid"] != before
+
+
+def sign(running: Up) -> Path:
+    """Sign a payout to where the first one went; the merchant's own side."""
+    facts, merchant = running.facts(), running.folder / "merchant"
+    deployment = json.loads((running.folder / "environment.json").read_text())["deployment"]
+    chain = "bip122:0f9188f13cb7b2c71f2a335e3a4fc328"
+    answer = run(
+        *(*MERCHANT, "payout", "sign", "--key", str(merchant / "key.json"), "--deployment", deployment),
+        *("--merchant", facts["merchant"], "--asset", "BTC", "--chain", chain, "--amount", "0.0001"),
+        *("--to", facts["destination"], "--fee-ceiling", "0.00001"),
+        secret=merchant / "passphrase",
+    )
+    assert answer.returncode == 0, answer.stderr
+    file = merchant / f"{json.loads(answer.stdout)['payout']}.json"
+    file.write_text(answer.stdout)
+    return file
+
+
+def hand_in(running: Up, signed: Path):
+    where = ("--api", api_url(running), "--token-file", str(running.folder / "merchant" / "token"))
+    return run(*MERCHANT, "payout", "send", *where, str(signed))
+
+
+def api_url(running: Up) -> str:
+    port = json.loads((running.folder / "environment.json").read_text())["ports"]["api"]
+    return f"http://127.0.0.1:{port}"
+
+
+def payout_status(running: Up, signed: Path) -> str:
+    token = (running.folder / "merchant" / "token").read_text().strip()
+    with Transport(api_url(running), token) as transport:
+        return Api(transport).payout(signed.stem)["status"]
+
+
+def signer_states(running: Up) -> list[str]:
+    return [row["state"] for row in running.ask("status", "--dir", str(running.folder))["signers"]]
+
+
+def nobody_else_can_read(folder: Path) -> None:
+    """Outside PostgreSQL's own folder, which its own user keeps closed."""
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for secret in (*folder.glob("**/passphrase"), *folder.glob("**/key.json"), folder / "merchant" / "token"):
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600, secret
+
+
+def secrets_are_in_files_only(folder: Path) -> None:
+    """Not in any process's arguments or environment."""
+    files = [*folder.glob("**/passphrase"), folder / "merchant" / "token", folder / "merchant" / "webhook-secret"]
+    secrets = [file.read_bytes().strip() for file in files]
+    assert len(secrets) == 9
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            assert not any(secret in shown for secret in secrets)
+    for log in (folder / "log").iterdir():
+        assert not any(secret in log.read_bytes() for secret in secrets), log
+
+
+def is_open(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

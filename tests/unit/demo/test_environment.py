@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from strongroom.demo.configuration import key_names, write_policy, write_settings
+from strongroom.demo.environment import PORTS, Environment, make_passphrase
+from strongroom.demo.errors import EnvironmentBusyError, EnvironmentUnusableError
+from strongroom.demo.leftovers import Record, read_records, start_time, stop_leftovers, write_record
+
+ACCOUNT = "[d34db33f/48h/1h/0h/2h]tpub" + "x" * 20
+
+
+def test_it_remembers_what_was_done(tmp_path: Path) -> None:
+    first = Environment.open(tmp_path / "e")
+    first.finish("keys", accounts={"a": ACCOUNT})
+    second = Environment.open(tmp_path / "e")
+    assert (second.done, second.facts) == (["keys"], {"accounts": {"a": ACCOUNT}})
+    assert (second.deployment, second.ports) == (first.deployment, first.ports)
+
+
+def test_a_port_that_is_taken_is_chosen_anew_and_no_other(tmp_path: Path) -> None:
+    first = Environment.open(tmp_path / "e")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first.ports["node_rpc"]))
+        other.listen()
+        second = Environment.open(tmp_path / "e")
+    changed = {name for name in PORTS if first.ports[name] != second.ports[name]}
+    assert changed == {"node_rpc"}
+    assert len(set(second.ports.values())) == len(PORTS)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(EnvironmentUnusableError):
+        Environment.open(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', '{"version": 1, "strange": 1}', "{"])
+def test_a_damaged_environment_is_said_to_be_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "environment.json").write_text(text)
+    with pytest.raises(EnvironmentUnusableError):
+        Environment.read(tmp_path)
+
+
+def test_one_up_at_a_time(tmp_path: Path) -> None:
+    environment = Environment.open(tmp_path / "e")
+    assert environment.lock_holder() is None
+    lock = environment.lock()
+    with pytest.raises(EnvironmentBusyError) as refusal:
+        environment.lock()
+    assert refusal.value.code == "environment-busy"
+    lock.release()
+    assert environment.lock_holder() is None
+
+
+def test_settings_and_policy_hold_no_secret_and_parse(tmp_path: Path) -> None:
+    environment = Environment.open(tmp_path / "e")
+    for name in key_names():
+        make_passphrase(environment.passphrase_file(name))
+    environment.finish("keys", accounts=dict.fromkeys(key_names(), ACCOUNT))
+    settings = write_settings(environment)
+    write_policy(environment)
+    assert [signer.name for signer in settings.signers] == ["A", "B"]
+    assert [chain.horizon for chain in settings.chains] == [12]
+    secrets = [environment.passphrase_file(name).read_text().strip() for name in key_names()]
+    assert len(set(secrets)) == len(secrets)
+    for file in (environment.settings_file, tmp_path / "e" / "policy.toml", tmp_path / "e" / "environment.json"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert not any(secret in file.read_text() for secret in secrets)
+
+
+def test_leftovers_are_stopped_and_strangers_are_not(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    program = [sys.executable, "-c", "import time; time.sleep(60)"]
+    ours = subprocess.Popen(program, start_new_session=True)
+    stranger = subprocess.Popen(program, start_new_session=True)
+    try:
+        write_record(tmp_path, "ours", ours.pid, 1)
+        # The number of a process that has ended belongs to another program by now.
+        file = tmp_path / "run" / "stranger.json"
+        write_record(tmp_path, "stranger", stranger.pid, 1)
+        file.write_text(file.read_text().replace(str(start_time(stranger.pid)), "1"))
+        assert stop_leftovers(tmp_path) == ["ours"]
+        assert ours.wait(10) == -signal.SIGTERM
+        assert stranger.poll() is None
+        assert read_records(tmp_path) == []
+    finally:
+        for process in (ours, stranger):
+            process.kill()
+            process.wait()
+
+
+def test_a_record_of_a_process_that_is_gone_is_not_alive() -> None:
+    assert not Record("gone", 2**22 + 1, 5, 0, signal.SIGTERM).alive
