@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ import msgspec
 from strongroom.chains.bitcoin.node import BitcoinNode
 from strongroom.chains.service import connect_node
 from strongroom.infra.clock import SystemClock
-from strongroom.infra.database import make_pool
+from strongroom.infra.database import Pool, make_pool, transaction
 from strongroom.infra.settings import Settings
 from strongroom.outbound import books, following, jobs, moves, store
 from strongroom.outbound.broadcasting import Broadcasting
@@ -43,6 +44,11 @@ STEPS: dict[str, tuple[Any, str]] = {
     "follow": (following, "follow"),
 }
 IDLE_ROUNDS = 2
+PATIENCE_SECONDS = 45.0
+# What is left to do, though nothing may be due this moment: a busy signer is asked again after a pause, and the locks
+# of a process that was killed go when PostgreSQL has noticed.
+LEFT = """SELECT (SELECT count(*) FROM treasury_payable WHERE state = 'queued')
+    + (SELECT count(*) FROM outbound_slot WHERE state IN ('planned', 'signed')) AS left"""
 
 
 def hook(when: str, step: str, count: int) -> None:
@@ -66,6 +72,12 @@ def _deadly(real: Callable[..., Any], when: str, count: int) -> Callable[..., An
     return wrapped
 
 
+async def is_left(pool: Pool) -> bool:
+    async with transaction(pool) as connection:
+        row = await (await connection.execute(LEFT)).fetchone()
+    return row is not None and row["left"] > 0
+
+
 async def work(folder: Path) -> None:
     dsn = (folder / "dsn").read_text()
     settings = msgspec.json.decode(
@@ -76,15 +88,16 @@ async def work(folder: Path) -> None:
     signers = jobs.connect_signers(settings.signers)
     async with make_pool(dsn, size=2) as pool:
         planner = Planner(pool, chain, node, SystemClock(), timedelta(0))
-        idle = 0
-        while idle < IDLE_ROUNDS:
+        idle, end = 0, time.monotonic() + PATIENCE_SECONDS
+        while idle < IDLE_ROUNDS and time.monotonic() < end:
             done = [
                 await following.follow(pool, chain),
                 await planner.plan(),
                 await jobs.sign(pool, chain, signers),
                 await jobs.broadcast(pool, chain, node),
             ]
-            idle = 0 if any(done) else idle + 1
+            idle = 0 if any(done) or await is_left(pool) else idle + 1
+            await asyncio.sleep(0 if any(done) else 0.05)
     await node.close()
 
 

@@ -72,7 +72,8 @@ _WHEN: Final = {
 }
 # What every operation of /v1 may answer beside its success, as the OpenAPI document says it.
 REFUSALS: Final = {
-    status: ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE) for status, text in _WHEN.items()
+    status: ResponseSpec(Problem, description=text, media_type=MEDIA_TYPE, generate_examples=False)
+    for status, text in _WHEN.items()
 }
 
 

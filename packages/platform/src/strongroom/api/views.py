@@ -63,7 +63,7 @@ def deposit(view: Mapping[str, Any]) -> schemas.Deposit:
     """Show a deposit, from the view that its events carry."""
     asset = asset_by_id(view["asset"])
     amounts = _amounts(view, asset, ("amount", "fee", "credited"))
-    kept = {name: view[name] for name in _DEPOSIT_FIELDS}
+    kept = _one_spelling({name: view[name] for name in _DEPOSIT_FIELDS})
     return msgspec.convert(kept | amounts | {"asset": asset.code, "asset_id": asset.id}, schemas.Deposit)
 
 
@@ -84,8 +84,15 @@ def _payout(view: Mapping[str, Any]) -> dict[str, Any]:
     asset = asset_by_id(view["asset"])
     amounts = _amounts(view, asset, ("amount", "fee", "fee_ceiling"))
     texts = {name: view[name] or None for name in ("status_reason", "status_tag", "tag", "txid")}
-    kept = {name: view[name] for name in ("id", "status", "kind", "destination", "expires_at", "created_at")}
+    fields = ("id", "status", "kind", "destination", "expires_at", "created_at")
+    kept = _one_spelling({name: view[name] for name in fields})
     return kept | texts | amounts | {"asset": asset.code, "asset_id": asset.id}
+
+
+def _one_spelling(fields: dict[str, Any]) -> dict[str, Any]:
+    """Write every time of an event's view as the API writes all times."""
+    times = {name: value for name, value in fields.items() if name.endswith("_at") and value is not None}
+    return fields | {name: time_text(datetime.fromisoformat(value)) for name, value in times.items()}
 
 
 def _amounts(view: Mapping[str, Any], asset: Asset, fields: Sequence[str]) -> dict[str, str]:

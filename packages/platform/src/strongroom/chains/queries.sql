@@ -29,6 +29,9 @@ ON CONFLICT (consumer, chain) DO NOTHING
 -- name: take_cursor
 SELECT event_id FROM chain_cursor WHERE consumer = %(consumer)s AND chain = %(chain)s FOR UPDATE
 
+-- name: cursor
+SELECT event_id FROM chain_cursor WHERE consumer = %(consumer)s AND chain = %(chain)s
+
 -- name: advance_cursor
 UPDATE chain_cursor SET event_id = %(event_id)s
 WHERE consumer = %(consumer)s AND chain = %(chain)s AND event_id <= %(event_id)s

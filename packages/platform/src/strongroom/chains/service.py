@@ -28,6 +28,11 @@ async def take_cursor(connection: Connection, consumer: str, chain_id: str) -> i
     return await store.take_cursor(connection, consumer, chain_id)
 
 
+async def cursor(connection: Connection, consumer: str, chain_id: str) -> int:
+    """Give the last event that a consumer had handled when it was read (0 at first); it may be further by now."""
+    return await store.cursor(connection, consumer, chain_id)
+
+
 async def advance_cursor(connection: Connection, consumer: str, chain_id: str, event_id: int) -> None:
     """Record that a consumer has handled everything up to ``event_id``, in the transaction that did so."""
     await store.advance_cursor(connection, consumer, chain_id, event_id)

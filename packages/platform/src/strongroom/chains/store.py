@@ -78,6 +78,12 @@ async def take_cursor(connection: Connection, consumer: str, chain: str) -> int:
     return int(row["event_id"]) if row else 0
 
 
+async def cursor(connection: Connection, consumer: str, chain: str) -> int:
+    """Read the last event that a consumer has handled, 0 at first."""
+    row = await (await connection.execute(_SQL["cursor"], {"consumer": consumer, "chain": chain})).fetchone()
+    return int(row["event_id"]) if row else 0
+
+
 async def advance_cursor(connection: Connection, consumer: str, chain: str, event_id: int) -> None:
     """Move a consumer's cursor forward; never back."""
     key = {"consumer": consumer, "chain": chain, "event_id": event_id}

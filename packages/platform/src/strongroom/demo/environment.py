@@ -87,6 +87,9 @@ class Environment:
             environment = cls(root, **body)
         except FileNotFoundError:
             return environment
+        except NotADirectoryError:
+            message = f"{root} is no folder; name an empty one with --dir"
+            raise EnvironmentUnusableError(message) from None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             known = False
         if not known:

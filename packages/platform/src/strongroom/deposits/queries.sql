@@ -59,6 +59,10 @@ SELECT kind, sum(amount) AS amount FROM deposit
 WHERE chain = %(chain)s AND state IN ('confirming', 'confirmed', 'held')
 GROUP BY kind
 
+-- name: credited_among
+SELECT d.txid, d.vout FROM unnest(%(txids)s::text[], %(vouts)s::integer[]) AS asked (txid, vout)
+JOIN deposit AS d ON d.chain = %(chain)s AND d.txid = asked.txid AND d.vout = asked.vout AND d.state = 'credited'
+
 -- name: tip
 SELECT height FROM deposit_tip WHERE chain = %(chain)s
 

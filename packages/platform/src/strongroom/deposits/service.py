@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ async def follow_chain(connection: Connection, chain: ChainSettings, now: dateti
     for event in events:
         follow.apply(batch, event)
     await follow.write(connection, batch)
-    settled = await follow.settle(connection, chain, now)
+    # What more facts are waiting may take back again is not credited before they have been heard.
+    settled = await follow.settle(connection, chain, now) if len(events) < EVENTS_MAX else []
     deeper = batch.tip is not None
     await _tell(connection, chain.id, [*batch.changes, *settled], deeper=deeper)
     if events:
@@ -64,6 +66,13 @@ async def on_address(connection: Connection, address_id: AddressId) -> list[Depo
 async def pending_by_asset(connection: Connection, merchant_id: MerchantId) -> dict[str, int]:
     """Sum by asset id what is on its way to a merchant and not in its balance, in base units."""
     return await store.pending_by_asset(connection, merchant_id)
+
+
+async def credited_among(
+    connection: Connection, chain_id: str, outpoints: Sequence[tuple[str, int]]
+) -> set[tuple[str, int]]:
+    """Give those outpoints (txid, vout) that are deposits in the books now: neither held nor still to be credited."""
+    return await store.credited_among(connection, chain_id, outpoints)
 
 
 async def uncredited(connection: Connection, chain_id: str) -> dict[KeySetKind, int]:

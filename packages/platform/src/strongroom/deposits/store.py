@@ -64,6 +64,18 @@ async def uncredited(connection: Connection, chain_id: str) -> dict[KeySetKind, 
     return {KeySetKind(row["kind"]): int(row["amount"]) for row in rows}
 
 
+async def credited_among(
+    connection: Connection, chain_id: str, outpoints: Sequence[tuple[str, int]]
+) -> set[tuple[str, int]]:
+    """Find those outpoints whose deposits are in the books."""
+    values = {
+        "chain": chain_id,
+        "txids": [txid for txid, _ in outpoints],
+        "vouts": [vout for _, vout in outpoints],
+    }
+    return {(row["txid"], row["vout"]) for row in await _rows(connection, "credited_among", values)}
+
+
 async def tip(connection: Connection, chain_id: str) -> int | None:
     """Read the height that deposits were last judged by."""
     rows = await _rows(connection, "tip", {"chain": chain_id})

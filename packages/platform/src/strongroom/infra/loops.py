@@ -11,16 +11,17 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
-from psycopg import OperationalError
+from psycopg import Error as DatabaseError
 
 from strongroom.infra.database import connect
 
 _log = structlog.get_logger(__name__)
 MAX_DELAY_SECONDS: Final = 30.0
 RECONNECT_SECONDS: Final = 1.0
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -46,13 +47,35 @@ class Loop:
     async def _try(self) -> int:
         try:
             found = await self.step()
-        except Exception:  # noqa: BLE001 - the loop is the edge: an error of one step must not end the process's other work
+        except (Exception, asyncio.CancelledError):
+            # The loop is the edge: an error of one step must not end the process's other work.
+            if _is_being_cancelled():
+                raise
             self.failures += 1
             _log.exception("loop step failed", loop=self.name, failures=self.failures)
             await asyncio.sleep(min(MAX_DELAY_SECONDS, 0.5 * 2 ** min(self.failures, 10)))
             return 0
         self.failures = 0
         return found
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody cancels this task; a cancellation that only leaked out of a step would end its loop silently."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def each(
+    items: Sequence[Item], do: Callable[[Item], Awaitable[None]], postpone: Callable[[Item, str], Awaitable[None]]
+) -> int:
+    """Do something with every item; the count. One that fails is put off with the error's name: it starves no other."""
+    for item in items:
+        try:
+            await do(item)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one item, the others have their turn
+            _log.exception("item failed", item=str(item))
+            await postpone(item, f"internal error ({type(error).__name__}); see the log")
+    return len(items)
 
 
 async def run_loops(dsn: str, loops: Sequence[Loop]) -> None:
@@ -75,6 +98,6 @@ async def _listen(dsn: str, loops: Sequence[Loop]) -> None:
                     for loop in loops:
                         if notice.channel in loop.channels:
                             loop.wake.set()
-        except (OSError, OperationalError) as error:
+        except (OSError, DatabaseError) as error:
             _log.warning("listener lost its connection; loops go on by time", error=type(error).__name__)
         await asyncio.sleep(RECONNECT_SECONDS)

@@ -22,6 +22,9 @@ SELECT * FROM ledger_hold WHERE id = %s;
 -- name: balance
 SELECT balance FROM ledger_account WHERE owner = %s AND type = %s AND asset = %s;
 
+-- name: owing
+SELECT owner FROM ledger_account WHERE type = 'merchant-owed' AND asset = %s AND balance < 0 ORDER BY owner;
+
 -- name: balances
 SELECT owner, type, asset, balance FROM ledger_account WHERE owner = %s ORDER BY asset, type;
 

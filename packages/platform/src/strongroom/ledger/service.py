@@ -23,6 +23,7 @@ from strongroom.ledger.model import (
     check_texts,
 )
 from strongroom_core.amounts import Amount
+from strongroom_core.assets import Asset
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import HoldId, MerchantId
 
@@ -197,6 +198,11 @@ async def balance(connection: Connection, account: Account) -> int:
 async def balances(connection: Connection, owner: MerchantId | None) -> list[Balance]:
     """Give all balances of a merchant, or of the house (None), by asset and type."""
     return await store.balances(connection, owner or "")
+
+
+async def owing(connection: Connection, asset: Asset) -> list[MerchantId]:
+    """Give the merchants that owe the house of an asset: a deposit of theirs was reversed after it was spent."""
+    return [MerchantId(owner) for owner in await store.owing(connection, asset.id)]
 
 
 async def audit(connection: Connection) -> tuple[list[AccountAudit], list[tuple[int, int]]]:

@@ -146,6 +146,11 @@ async def balances(connection: Connection, owner: str) -> list[Balance]:
     return [Balance(_account(row), row["balance"]) for row in rows]
 
 
+async def owing(connection: Connection, asset_id: str) -> list[str]:
+    """Read who owes of an asset."""
+    return [row["owner"] for row in await (await connection.execute(_SQL["owing"], (asset_id,))).fetchall()]
+
+
 async def audit_accounts(connection: Connection) -> list[AccountAudit]:
     """Recompute every account from its entries."""
     rows = await (await connection.execute(_SQL["audit_accounts"])).fetchall()

@@ -12,9 +12,10 @@ from strongroom.chains import service as chains
 from strongroom.chains.errors import BroadcastRejectedError, NodeError
 from strongroom.chains.model import ChainNode
 from strongroom.infra.database import Pool, transaction
+from strongroom.infra.loops import each
 from strongroom.infra.settings import ChainSettings
 from strongroom.outbound import moves, rules, store
-from strongroom.outbound.model import OpenSlot, SlotState, Version, VersionState
+from strongroom.outbound.model import SlotState, Version, VersionState
 from strongroom_core.ids import SlotId
 
 _log = structlog.get_logger(__name__)
@@ -34,9 +35,7 @@ class Broadcasting:
         """Broadcast every version that is signed and not sent yet; the count of them."""
         async with transaction(self.pool) as connection:
             due = await store.ids(connection, "due_to_broadcast", chain=self.settings.id, limit=BATCH)
-        for slot_id in due:
-            await self.broadcast(slot_id)
-        return len(due)
+        return await each(due, self.broadcast, self._wait)
 
     async def broadcast(self, slot_id: SlotId) -> None:
         """Send the newest signed version of a slot; where the node will not take it, say why and try again later."""
@@ -49,7 +48,7 @@ class Broadcasting:
             await self.node.broadcast(version.raw)
         except NodeError as error:
             # A rejected one is tried again as well: its parent may be late, its fee may do tomorrow.
-            await self._wait(state, f"the node did not take it: {error.message}")
+            await self._wait(slot_id, f"the node did not take it: {error.message}")
             return
         await self.record_broadcast(slot_id, version)
 
@@ -74,22 +73,24 @@ class Broadcasting:
         """Offer to the node again what has been waiting for a block; it may have restarted or dropped it."""
         async with transaction(self.pool) as connection:
             due = await store.due_to_rebroadcast(connection, self.settings.id, REBROADCAST_EVERY, BATCH)
-            states = [await store.load(connection, slot_id) for slot_id in due]
-        for state in states:
-            await self._again(state)
+        await each(due, self._again, self._touch)
         return 0
 
-    async def _again(self, state: OpenSlot) -> None:
+    async def _again(self, slot_id: SlotId) -> None:
+        async with transaction(self.pool) as connection:
+            state = await store.load(connection, slot_id)
         version = next((item for item in state.versions if item.txid == state.slot.txid), None)
         if version is not None and version.raw is not None:
             try:
                 await self.node.broadcast(version.raw)
             except BroadcastRejectedError as error:
-                _log.warning("rebroadcast rejected", slot_id=state.slot.id, txid=version.txid, reason=error.message)
-        async with transaction(self.pool) as connection:
-            await store.run(connection, "touch", slot=state.slot.id)
+                _log.warning("rebroadcast rejected", slot_id=slot_id, txid=version.txid, reason=error.message)
+        await self._touch(slot_id)
 
-    async def _wait(self, state: OpenSlot, reason: str) -> None:
-        seconds = rules.backoff_seconds(state.slot.attempts)
+    async def _touch(self, slot_id: SlotId, reason: str | None = None) -> None:
         async with transaction(self.pool) as connection:
-            await store.run(connection, "wait", slot=state.slot.id, reason=reason, seconds=seconds)
+            await store.run(connection, "touch", slot=slot_id, reason=reason)
+
+    async def _wait(self, slot_id: SlotId, reason: str) -> None:
+        async with transaction(self.pool) as connection:
+            await store.wait(connection, slot_id, reason)

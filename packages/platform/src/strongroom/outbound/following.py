@@ -9,7 +9,7 @@ from strongroom.chains.model import ChainEvent, EventKind, ObservedTx
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings
 from strongroom.outbound import books, moves, store
-from strongroom.outbound.model import OpenSlot, Outcome, SlotState
+from strongroom.outbound.model import AnswerState, OpenSlot, Outcome, SlotState
 from strongroom_core.ids import SlotId
 
 CONSUMER: Final = "outbound"
@@ -36,10 +36,10 @@ async def _apply(connection: Connection, settings: ChainSettings, event: ChainEv
     if event.kind is EventKind.CONNECTED:
         for tx in event.txs:
             await _seen_in_block(connection, event, tx, event.height, event.block_hash)
-        await store.run(connection, "set_height", chain=settings.id, height=event.height)
+        await store.run(connection, "set_height", chain=settings.id, height=event.height, event=event.id)
         await _settle_deep(connection, settings, event.height)
     elif event.kind is EventKind.DISCONNECTED:
-        await store.run(connection, "set_height", chain=settings.id, height=event.height - 1)
+        await store.run(connection, "set_height", chain=settings.id, height=event.height - 1, event=event.id)
         for slot_id in await store.ids(connection, "slots_in_block", chain=settings.id, hash=event.block_hash):
             await _take_back(connection, slot_id, event.height)
 
@@ -85,16 +85,39 @@ async def _settle_deep(connection: Connection, settings: ChainSettings, height: 
         if state.slot.state is SlotState.CONFIRMED:
             version = next(item for item in state.versions if item.txid == state.slot.txid)
             await moves.finalise(connection, state, version)
-        else:
-            await _give_up(connection, state)
+            await _end_descendants(connection, state, [item.txid for item in state.versions if item is not version])
+        elif state.slot.state not in (SlotState.FINAL, SlotState.ABANDONED):
+            await _give_up(connection, state, state.slot.reason)
 
 
-async def _give_up(connection: Connection, state: OpenSlot) -> None:
-    """End a slot whose coins are gone for good; what was captured is given back, what was not is planned again."""
+async def _end_descendants(connection: Connection, parent: OpenSlot, dead: list[str]) -> None:
+    """End open slots on change of versions that can never be mined any more: no chain tx would ever tell of it.
+
+    Change is spent from its first block on. A reorg may then bring another version of the parent.
+    """
+    for slot_id in await store.ids(connection, "slots_on_outputs", chain=parent.slot.chain, txids=dead):
+        state = await store.load(connection, slot_id, lock=True)
+        if state.slot.state not in (SlotState.FINAL, SlotState.ABANDONED):
+            await _give_up(
+                connection, state, f"the change that it spends is of a version of {parent.slot.id} not mined"
+            )
+
+
+async def _give_up(connection: Connection, state: OpenSlot, reason: str) -> None:
+    """End a slot whose coins are gone for good: held money is released, captured money given back.
+
+    Only payouts that no signer was asked about are planned again: all others are bound to this slot where they were
+    signed, and would be refused in every other one.
+    """
     captured = state.slot.state is not SlotState.PLANNED
+    answers = await store.answers(connection, state.slot.id)
+    released = captured or any(answer.state is not AnswerState.REFUSED for answer in answers)
     if captured and state.payments:
         await books.undo_captures(connection, state)
-    await moves.abandon(connection, state, state.slot.reason)
-    if captured:
-        for payment in state.payments:
-            await moves.tell_released(connection, payment, Outcome.CONFLICTED, CONFLICT_TAG, _CONFLICT_REASON)
+    await store.run(connection, "moot_voids", slot=state.slot.id)
+    await moves.abandon(connection, state, reason, released=released)
+    for payment in state.payments if released else ():
+        if not captured:
+            await books.release(connection, payment)
+        await moves.tell_released(connection, payment, Outcome.CONFLICTED, CONFLICT_TAG, _CONFLICT_REASON)
+    await _end_descendants(connection, state, [item.txid for item in state.versions])

@@ -17,8 +17,13 @@ class MoveError(StrongroomError):
     code = "move-not-allowed"
 
 
-async def move(connection: Connection, state: OpenSlot, to: SlotState, reason: str = "", tag: str = "") -> None:
-    """Move a locked slot, and publish ``outbound.<state>`` with the whole slot. Raises ``MoveError``."""
+async def move(
+    connection: Connection, state: OpenSlot, to: SlotState, reason: str = "", tag: str = "", *, released: bool = False
+) -> None:
+    """Move a locked slot, and publish ``outbound.<state>`` with the whole slot. Raises ``MoveError``.
+
+    ``released``: the money of its payouts goes back to their merchants; they are not planned again.
+    """
     slot = state.slot
     if to not in SLOT_MOVES[slot.state]:
         message = f"{slot.id} cannot go from {slot.state} to {to}"
@@ -26,21 +31,24 @@ async def move(connection: Connection, state: OpenSlot, to: SlotState, reason: s
     await store.run(connection, "set_state", slot=slot.id, state=to, reason=reason)
     await store.run(connection, "insert_history", slot=slot.id, arrow=f"{slot.state} → {to}", reason=reason)
     after = await store.load(connection, slot.id)
-    await outbox.publish(connection, f"outbound.{to}", slot.id, view(after) | {"tag": tag, "was": slot.state})
+    await outbox.publish(connection, f"outbound.{to}", slot.id, view(after) | {"tag": tag, "released": released})
 
 
-async def abandon(connection: Connection, state: OpenSlot, reason: str, tag: str = "") -> None:
+async def abandon(
+    connection: Connection, state: OpenSlot, reason: str, tag: str = "", *, released: bool = False
+) -> None:
     """End a slot that will never be mined: its coins and payments are free again; ``tag`` names a refusing rule."""
     await store.run(connection, "abandon_versions", slot=state.slot.id)
     await store.run(connection, "free_coins", slot=state.slot.id)
     await store.run(connection, "free_payments", slot=state.slot.id)
-    await move(connection, state, SlotState.ABANDONED, reason, tag)
+    await move(connection, state, SlotState.ABANDONED, reason, tag, released=released)
 
 
 async def finalise(connection: Connection, state: OpenSlot, version: Version) -> None:
     """End a slot whose chain tx is beyond the horizon, and settle it in the books."""
     await store.run(connection, "settle_versions", slot=state.slot.id, txid=version.txid)
     await store.run(connection, "free_coins", slot=state.slot.id)
+    await store.run(connection, "moot_voids", slot=state.slot.id)
     await books.settle(connection, state, version)
     await move(connection, state, SlotState.FINAL)
 

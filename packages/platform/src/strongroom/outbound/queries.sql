@@ -84,7 +84,7 @@ ORDER BY updated_at
 LIMIT %(limit)s;
 
 -- name: touch
-UPDATE outbound_slot SET updated_at = now() WHERE id = %(slot)s;
+UPDATE outbound_slot SET updated_at = now(), reason = coalesce(%(reason)s, reason) WHERE id = %(slot)s;
 
 -- name: wait
 UPDATE outbound_slot SET reason = %(reason)s, attempts = attempts + 1, retry_at = now() + make_interval(secs => %(seconds)s)
@@ -180,6 +180,14 @@ UPDATE outbound_void
 SET detail = %(detail)s, attempts = attempts + 1, retry_at = now() + make_interval(secs => %(seconds)s)
 WHERE payout_id = %(payout)s;
 
+-- name: moot_voids
+-- The slot has ended on the chain: paid, or its coins gone for good. No promise is needed any more.
+UPDATE outbound_void SET state = 'moot', detail = 'its chain tx was decided by the chain'
+WHERE state = 'wanted' AND payout_id IN (SELECT payout_id FROM outbound_payment WHERE slot_id = %(slot)s);
+
+-- name: moot_void
+UPDATE outbound_void SET state = 'moot', detail = %(detail)s WHERE payout_id = %(payout)s AND state = 'wanted';
+
 -- name: open_voids_of_slot
 SELECT count(*) AS count FROM outbound_void WHERE slot_id = %(slot)s AND state = 'wanted';
 
@@ -200,10 +208,13 @@ SELECT slot_id FROM outbound_payment WHERE payout_id = %(payout)s AND open;
 -- name: slots_spending
 -- Slots with their first coins among those that a chain tx spends: whatever spends one of them excludes every version.
 SELECT DISTINCT slot.id FROM outbound_slot AS slot
-JOIN outbound_coin AS coin ON coin.slot_id = slot.id AND coin.first_version = 1
+JOIN outbound_coin AS coin ON coin.slot_id = slot.id AND coin.first_version = 1 AND coin.open AND coin.chain = slot.chain
 JOIN unnest(%(txids)s::text[], %(vouts)s::integer[]) AS spent (txid, vout)
     ON coin.txid = spent.txid AND coin.vout = spent.vout
 WHERE slot.chain = %(chain)s AND slot.state NOT IN ('final', 'abandoned');
+
+-- name: slots_on_outputs
+SELECT DISTINCT slot_id AS id FROM outbound_coin WHERE chain = %(chain)s AND txid = ANY (%(txids)s::text[]) AND open;
 
 -- name: slots_in_block
 SELECT id FROM outbound_slot
@@ -231,8 +242,11 @@ WHERE chain = %(chain)s AND state NOT IN ('final', 'abandoned')
 ORDER BY id;
 
 -- name: set_height
-INSERT INTO outbound_height (chain, height) VALUES (%(chain)s, %(height)s)
-ON CONFLICT (chain) DO UPDATE SET height = excluded.height;
+INSERT INTO outbound_height (chain, height, event_id) VALUES (%(chain)s, %(height)s, %(event)s)
+ON CONFLICT (chain) DO UPDATE SET height = excluded.height, event_id = excluded.event_id;
+
+-- name: block_event
+SELECT event_id FROM outbound_height WHERE chain = %(chain)s;
 
 -- name: height
 SELECT height FROM outbound_height WHERE chain = %(chain)s;
@@ -259,6 +273,12 @@ WHERE chain = %(chain)s AND kind = %(kind)s AND state NOT IN ('final', 'abandone
 
 -- name: latest_of_kind
 SELECT max(updated_at) AS at FROM outbound_slot WHERE chain = %(chain)s AND kind = %(kind)s AND state = 'abandoned';
+
+-- name: pending_change
+SELECT coalesce(sum(own.amount), 0) AS amount FROM outbound_slot AS slot
+JOIN outbound_own_output AS own ON own.slot_id = slot.id AND own.number = slot.version
+WHERE slot.chain = %(chain)s AND slot.state NOT IN ('final', 'abandoned') AND slot.confirmed_height IS NULL
+  AND own.key_set = 'hot';
 
 -- name: in_flight
 SELECT coalesce(sum(payment.amount), 0) AS amount FROM outbound_payment AS payment

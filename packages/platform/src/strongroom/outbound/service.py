@@ -71,6 +71,16 @@ async def withdraw(
     return True
 
 
+async def pending_change(connection: Connection, chain: str) -> int:
+    """Sum the change that open slots bring back to hot once they are in a block, in base units."""
+    return await store.number(connection, "pending_change", "amount", chain=chain)
+
+
+async def block_event(connection: Connection, chain: str) -> int:
+    """Give the chain event of the last block that outbound has handled; 0 before the first."""
+    return await store.number(connection, "block_event", "event_id", chain=chain)
+
+
 async def taken_coins(connection: Connection, chain: str) -> set[tuple[str, int]]:
     """Give the outpoints (txid, vout) that open slots spend."""
     return await store.open_coins(connection, chain)

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from strongroom.infra.database import Connection, Pool, transaction
+from strongroom.infra.loops import each
 from strongroom.infra.settings import ChainSettings
 from strongroom.infra.telemetry import on_behalf_of
 from strongroom.outbound import books, moves, rules, store
@@ -49,14 +50,16 @@ class Signing:
         """Take every version that is due as far as it goes; the count of them."""
         async with transaction(self.pool) as connection:
             due = await store.ids(connection, "due_to_sign", chain=self.settings.id, limit=BATCH)
-        if due:
-            away = await self.check_signers()
-            for slot_id in due:
-                async with transaction(self.pool) as connection:
-                    request_id = await store.request_of(connection, slot_id)
-                with on_behalf_of(request_id):
-                    await self.sign_slot(slot_id, away)
-        return len(due)
+        if not due:
+            return 0
+        away = await self.check_signers()
+        return await each(due, lambda slot_id: self._sign_for(slot_id, away), self._wait)
+
+    async def _sign_for(self, slot_id: SlotId, away: dict[str, str]) -> None:
+        async with transaction(self.pool) as connection:
+            request_id = await store.request_of(connection, slot_id)
+        with on_behalf_of(request_id):
+            await self.sign_slot(slot_id, away)
 
     async def check_signers(self) -> dict[str, str]:
         """Ask every signer how it is; those that cannot sign now, with the reason."""
@@ -85,7 +88,7 @@ class Signing:
         missing.sort(key=lambda name: name not in maybe)
         reasons = [away[name] for name in missing if name in away]
         if reasons:
-            await self._wait(slot_id, "; ".join(reasons), state.slot.attempts)
+            await self._wait(slot_id, "; ".join(reasons))
             return
         for name in missing:
             if not await self._ask(state, version, name):
@@ -165,7 +168,7 @@ class Signing:
             if isinstance(answer, Signed):
                 _check_answer(version, answer, name)
         except (SignerUnreachableError, SignerAnswerError) as error:
-            await self._wait(state.slot.id, error.message, state.slot.attempts)
+            await self._wait(state.slot.id, error.message)
             return False
         if isinstance(answer, Refused):
             await self.record_refused(state.slot.id, version.number, name, answer)
@@ -186,9 +189,9 @@ class Signing:
             await store.run(connection, "note_signer", name=signer.name, state=state, detail=detail, rows=rows)
         return detail
 
-    async def _wait(self, slot_id: SlotId, reason: str, attempts: int) -> None:
+    async def _wait(self, slot_id: SlotId, reason: str) -> None:
         async with transaction(self.pool) as connection:
-            await store.run(connection, "wait", slot=slot_id, reason=reason, seconds=rules.backoff_seconds(attempts))
+            await store.wait(connection, slot_id, reason)
 
 
 async def _act(
@@ -197,7 +200,7 @@ async def _act(
     slot = state.slot
     reason = f"{refusal.signer} refused ({refusal.tag}): {refusal.reason}"
     if verdict is rules.Verdict.WAIT:
-        await store.run(connection, "wait", slot=slot.id, reason=reason, seconds=rules.backoff_seconds(slot.attempts))
+        await store.wait(connection, slot.id, reason)
     elif verdict is rules.Verdict.DROP_VERSION:
         await store.run(connection, "set_version_state", slot=slot.id, number=number, state=VersionState.ABANDONED)
         await store.run(connection, "wait", slot=slot.id, reason=reason, seconds=1)

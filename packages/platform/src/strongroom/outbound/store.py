@@ -10,6 +10,7 @@ from psycopg import errors as pg
 
 from strongroom.infra.database import Connection, load_queries
 from strongroom.infra.telemetry import current_request_id
+from strongroom.outbound import rules
 from strongroom.outbound.errors import CoinTakenError, UnknownSlotError
 from strongroom.outbound.model import (
     Answer,
@@ -44,6 +45,12 @@ async def run(connection: Connection, query: str, **values: object) -> None:
 async def rows(connection: Connection, query: str, **values: object) -> list[Row]:
     """Run a named query and give its rows."""
     return await (await connection.execute(_SQL[query], values)).fetchall()
+
+
+async def wait(connection: Connection, slot: SlotId, reason: str) -> None:
+    """Put a slot off, longer each time, and say why."""
+    attempts = await number(connection, "slot", "attempts", slot=slot)
+    await run(connection, "wait", slot=slot, reason=reason, seconds=rules.backoff_seconds(attempts))
 
 
 async def ids(connection: Connection, query: str, **values: object) -> list[SlotId]:

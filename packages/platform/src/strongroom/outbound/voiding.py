@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from strongroom.infra.database import Connection, Pool, transaction
+from strongroom.infra.loops import each
 from strongroom.infra.settings import ChainSettings
 from strongroom.outbound import books, moves, rules, store
 from strongroom.outbound.errors import SignerAnswerError, SignerUnreachableError
@@ -17,6 +20,7 @@ from strongroom.outbound.model import SlotState, Void
 from strongroom.outbound.signers import Signer
 from strongroom_core.messages import Refused, Voided
 
+_log = structlog.get_logger(__name__)
 BATCH: Final = 50
 
 
@@ -32,9 +36,7 @@ class Voiding:
         """Ask for every void that is due; the count of them."""
         async with transaction(self.pool) as connection:
             due = await store.payouts_to_void(connection, self.settings.id, BATCH)
-        for payout in due:
-            await self.void(payout)
-        return len(due)
+        return await each(due, self.void, self._postpone)
 
     async def void(self, payout: str) -> None:
         """Ask the signers in turn until one has voided the payout; else try again later, with the reason kept."""
@@ -43,7 +45,7 @@ class Voiding:
             signed = await store.signed_by(connection, payout)
         if found is None or not found[2]:
             return
-        wish, attempts, _ = found
+        wish = found[0]
         reasons: list[str] = []
         for name in rules.void_order([signer.name for signer in self.signers], wish.signer, signed):
             answer = await self._ask(name, wish)
@@ -52,22 +54,34 @@ class Voiding:
                 return
             reasons.append(answer)
         detail = "; ".join(reasons) or "every signer has signed it: it is on its way"
-        async with transaction(self.pool) as connection:
-            await store.run(
-                connection, "postpone_void", payout=payout, detail=detail, seconds=rules.backoff_seconds(attempts)
-            )
+        await self._postpone(payout, detail)
 
     async def record_voided(self, payout: str, signer: str, answer: Voided) -> None:
         """Keep the promise, release the hold, and end the slot once all its payouts are taken back; one transaction."""
         async with transaction(self.pool) as connection:
+            found = await store.void(connection, payout)
+            if found is None:
+                return
+            wish = found[0]
+            # The slot before its voids, as everywhere.
+            state = await store.load(connection, wish.slot_id, lock=True) if wish.slot_id else None
             found = await store.void(connection, payout, lock=True)
             if found is None or not found[2]:
                 return
-            wish = found[0]
+            if state is not None and state.slot.state is not SlotState.PLANNED:
+                _log.error("voided by a signer, and signed for all that", payout_id=payout, signer=signer)
+                await store.run(connection, "moot_void", payout=payout, detail=f"{signer} voided it, but it was sent")
+                return
             await store.run(connection, "voided", payout=payout, signer=signer, row=answer.row)
             await books.release(connection, wish.payment)
             await moves.tell_released(connection, wish.payment, wish.outcome, wish.tag, wish.reason)
             await _end_slot(connection, wish)
+
+    async def _postpone(self, payout: str, detail: str) -> None:
+        async with transaction(self.pool) as connection:
+            found = await store.void(connection, payout)
+            seconds = rules.backoff_seconds(found[1] if found else 0)
+            await store.run(connection, "postpone_void", payout=payout, detail=detail, seconds=seconds)
 
     async def _ask(self, name: str, wish: Void) -> Voided | str:
         signer = next(item for item in self.signers if item.name == name)

@@ -24,7 +24,7 @@ from strongroom.treasury import service as treasury
 from strongroom.treasury.errors import PayableBoundError, UnknownPayableError
 from strongroom.treasury.model import Payable
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import asset_by_id
+from strongroom_core.assets import UnknownAssetError
 from strongroom_core.ids import MerchantId
 from strongroom_core.intents import PaymentIntent, SignedIntent
 
@@ -43,19 +43,28 @@ async def create_payout(
 
     The same signed intent again gives the same payout. Raises ``PayoutConflictError`` where the id stands for another,
     ``PayoutIntentError``, ``InvalidIntentError``, ``AddressError``, ``PayoutAmountError``, ``PayoutFeeError``,
-    ``PayoutExpiredError``, ``PayoutsStoppedError``, ``InsufficientFundsError``,
-    ``UnknownAssetError``, ``SettingsError``; then nothing is held.
+    ``PayoutExpiredError``, ``PayoutsStoppedError``, ``InsufficientFundsError``, ``UnknownAssetError``; then nothing is
+    held.
     """
     intent = rules.read_intent(signed, settings.deployment, merchant_id)
     known = await store.get(connection, merchant_id, intent.payout)
     if known is not None:
         return _same(known, signed)
-    chain = settings.chain(asset_by_id(intent.asset).chain_id)
+    chain = _chain_of(settings, intent.asset)
     rules.check_terms(intent, asset=chain.asset.id, dust=chain.dust, fee=chain.fees.payout_fee, now=now)
     script = chains.address_to_script(chain.id, intent.destination)
     await _check_open(connection, chain, merchant_id)
     async with connection.transaction():
         return await _take(connection, chain, intent, signed, kind, script)
+
+
+def _chain_of(settings: Settings, asset: str) -> ChainSettings:
+    for chain in settings.chains:
+        if chain.asset.id == asset:
+            return chain
+    known = ", ".join(chain.asset.id for chain in settings.chains)
+    message = f"{asset!r} is not paid out here; known are {known}"
+    raise UnknownAssetError(message)
 
 
 async def cancel_payout(connection: Connection, merchant_id: MerchantId, payout_id: str) -> Payout:

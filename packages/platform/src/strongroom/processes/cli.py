@@ -9,7 +9,7 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from strongroom.infra.database import UNREACHABLE
-from strongroom.processes.commands import machine, merchants, operations, running
+from strongroom.processes.commands import machine, merchants, operations, running, tokens
 from strongroom.processes.commands.context import err
 from strongroom_core.errors import StrongroomError
 
@@ -31,6 +31,9 @@ app.command()(operations.halt)
 app.command()(operations.resume)
 app.command()(machine.doctor)
 app.command("demo-pay")(running.demo_pay)
+merchants.merchant.command("token")(tokens.make)
+merchants.merchant.command("tokens")(tokens.show)
+merchants.merchant.command("revoke")(tokens.revoke)
 app.add_typer(merchants.merchant, name="merchant")
 app.add_typer(merchants.invoice, name="invoice")
 app.add_typer(merchants.payout, name="payout")
@@ -45,8 +48,12 @@ def main() -> None:
         code = _fail(error.code, error.message)
     except UNREACHABLE as error:
         code = _fail("database-unreachable", f"{error}; `strongroom up` starts the demonstration")
+    except OSError as error:
+        code = _fail("file-unusable", f"{error}; name a place that is there and yours")
     except TyperException as error:
-        _fail("usage", f"{error.format_message()} Try --help.")
+        # Without any word the help was printed already.
+        if error.format_message():
+            _fail("usage", f"{error.format_message()} Try --help.")
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         code = _fail("interrupted", "stopped")

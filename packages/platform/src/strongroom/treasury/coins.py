@@ -5,31 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from strongroom.chains import service as chains
+from strongroom.deposits import service as deposits
 from strongroom.infra.database import Connection
 from strongroom.infra.settings import ChainSettings
 from strongroom.outbound import service as outbound
 from strongroom.outbound.model import Draft, SpentCoin
+from strongroom.treasury.errors import CoinsBehindError
 from strongroom.treasury.model import Reserve
 from strongroom.wallets import service as wallets
-from strongroom.wallets.model import Coin, KeySetKind
+from strongroom.wallets.model import CHANGE_BRANCH, Coin, KeySetKind
 
 
 async def spendable(connection: Connection, settings: ChainSettings, height: int) -> list[SpentCoin]:
-    """List hot coins beyond the horizon, or own change in a block, that no open slot spends."""
-    return await _free_coins(connection, settings, height, settings.horizon)
+    """List hot coins in the books and beyond the horizon, or own change in a block, that no open slot spends.
+
+    A deposit that is held, or not credited yet, pays nobody: the books would have to show what they do not hold.
+    """
+    free = await _free_coins(connection, settings, height, settings.horizon)
+    paid_in = [(coin.txid, coin.vout) for coin in free if not _is_change(coin)]
+    booked = await deposits.credited_among(connection, settings.id, paid_in)
+    return _spent(coin for coin in free if _is_change(coin) or (coin.txid, coin.vout) in booked)
 
 
 async def reserve(connection: Connection, settings: ChainSettings, height: int) -> Reserve:
     """Sum hot: what is spendable, and what will be (coins not deep enough, change of open slots)."""
     ready = sum(coin.amount for coin in await spendable(connection, settings, height))
     young = sum(coin.amount for coin in await _free_coins(connection, settings, height, 1)) - ready
-    change = 0
-    for state in await outbound.open_slots(connection, settings.id):
-        confirmed = state.slot.confirmed_height is not None
-        own = state.own_outputs.get(state.newest.number, ())
-        # Once in a block, change is a coin as any other, and counted above.
-        change += 0 if confirmed else sum(item.amount for item in own if item.key_set == KeySetKind.HOT)
-    return Reserve(ready, young + change)
+    # Once in a block, change is a coin as any other, and counted above.
+    return Reserve(ready, young + await outbound.pending_change(connection, settings.id))
+
+
+async def are_current(connection: Connection, chain: str) -> bool:
+    """Whether our record of coins reaches as far as outbound's reading of blocks.
+
+    A slot that is final gives its coins free again: a record that has not seen them spent would offer them once more,
+    and what is planned from them can never be mined, with no chain event left to say so.
+    """
+    return await wallets.coins_event(connection, chain) >= await outbound.block_event(connection, chain)
 
 
 async def previous_txs(connection: Connection, draft: Draft) -> dict[str, bytes]:
@@ -37,7 +49,8 @@ async def previous_txs(connection: Connection, draft: Draft) -> dict[str, bytes]
     return await chains.raw_txs(connection, draft.chain, sorted({coin.txid for coin in draft.coins}))
 
 
-async def _free_coins(connection: Connection, settings: ChainSettings, height: int, horizon: int) -> list[SpentCoin]:
+async def _free_coins(connection: Connection, settings: ChainSettings, height: int, horizon: int) -> list[Coin]:
+    known = await wallets.coins_event(connection, settings.id)
     found = await wallets.spendable_coins(
         connection,
         settings.id,
@@ -47,7 +60,15 @@ async def _free_coins(connection: Connection, settings: ChainSettings, height: i
         coinbase_maturity=settings.coinbase_maturity,
     )
     taken = await outbound.taken_coins(connection, settings.id)
-    return _spent(coin for coin in found if (coin.txid, coin.vout) not in taken)
+    if known < await outbound.block_event(connection, settings.id):
+        # Outbound has moved on between these reads; whoever asked starts over.
+        message = "a block came in while coins were read"
+        raise CoinsBehindError(message)
+    return [coin for coin in found if (coin.txid, coin.vout) not in taken]
+
+
+def _is_change(coin: Coin) -> bool:
+    return coin.own and coin.branch == CHANGE_BRANCH
 
 
 def _spent(coins: Iterable[Coin]) -> list[SpentCoin]:

@@ -15,3 +15,9 @@ class UnknownPayableError(StrongroomError):
     """No such payable."""
 
     code = "payable-unknown"
+
+
+class CoinsBehindError(StrongroomError):
+    """Our record of coins is older than what outbound knows of the chain; planning starts over a moment later."""
+
+    code = "coins-behind"

@@ -8,7 +8,7 @@ from strongroom.infra import outbox
 from strongroom.infra.database import Connection
 from strongroom.infra.outbox import OutboxEvent
 from strongroom.outbound import service as outbound
-from strongroom.outbound.model import Outcome, SlotState
+from strongroom.outbound.model import Outcome
 from strongroom.treasury import store
 from strongroom.treasury.model import PayableState, Queued
 from strongroom_core.refusals import RefusalTag
@@ -35,10 +35,9 @@ async def on_final(connection: Connection, event: OutboxEvent) -> None:
 async def on_abandoned(connection: Connection, event: OutboxEvent) -> None:
     """A slot ended unpaid: what is not being taken back is planned again, on its own."""
     held = await store.of_slot(connection, event.payload["slot_id"])
-    captured = event.payload["was"] != SlotState.PLANNED
     leaving = await outbound.void_wanted(connection, [item.payment.payout_id for item in held])
     for item in held:
-        if captured or item.payment.payout_id in leaving:
+        if event.payload["released"] or item.payment.payout_id in leaving:
             await store.run(connection, "set_state", payout=item.payment.payout_id, state=PayableState.WITHDRAWN)
         else:
             await _again(connection, item, event.payload["tag"], event.payload["reason"], alone=len(held) == 1)

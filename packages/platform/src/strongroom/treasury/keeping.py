@@ -42,11 +42,11 @@ async def choose_intake(planner: Planner) -> int:
     now = planner.clock.now()
     async with transaction(planner.pool) as connection:
         limit = (await band(connection, settings)).high
-        held = (await wallets.holdings(connection, settings.id))[KeySetKind.HOT]
+        held = (await wallets.holdings(connection, settings.id, (KeySetKind.HOT,)))[KeySetKind.HOT]
         expected = await wallets.expected_hot(connection, settings.id, now)
-        hot = held.confirmed + held.unconfirmed + expected < limit
-        kind = KeySetKind.HOT if hot else KeySetKind.COLD
-        await wallets.set_intake(connection, settings.id, kind, now + INTAKE_LASTS if hot else None)
+        room = max(0, limit - held.confirmed - held.unconfirmed - expected)
+        kind = KeySetKind.HOT if room else KeySetKind.COLD
+        await wallets.set_intake(connection, settings.id, kind, now + INTAKE_LASTS if room else None, room)
     return 0
 
 
@@ -61,10 +61,9 @@ async def sweep(planner: Planner) -> int:
         limits = await band(connection, settings)
         free = await coins.spendable(connection, settings, height)
         held = (await coins.reserve(connection, settings, height)).total
-        wanted = limits.target + await store.queued_total(connection, settings.id)
-        chosen = (
-            rules.select_sweep(free, held - wanted, rate, settings.dust) if held > max(limits.high, wanted) else None
-        )
+        # What waits to be paid is kept, but never beyond the band: a queue must not lift what a thief could take.
+        wanted = min(limits.high, limits.target + await store.queued_total(connection, settings.id))
+        chosen = rules.select_sweep(free, held - wanted, rate, settings.dust) if held > limits.high else None
         if chosen is None:
             return 0
         choice, arrives = chosen

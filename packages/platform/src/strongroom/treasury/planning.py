@@ -17,6 +17,7 @@ from strongroom.infra.clock import Clock
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings
 from strongroom.infra.telemetry import on_behalf_of
+from strongroom.ledger import service as ledger
 from strongroom.outbound import service as outbound
 from strongroom.outbound.model import Draft, Outcome, OwnOutput, SlotKind
 from strongroom.treasury import coins, rules, service, store
@@ -73,15 +74,18 @@ class Planner:
         return rules.clamp_rate(estimate, fallback=fees.rate_fallback, floor=fees.rate_floor, ceiling=fees.rate_ceiling)
 
     async def ready(self, connection: Connection) -> int | None:
-        """Take the turn and give the height to plan at; None while another plans, or the chain cannot be relied on."""
+        """Take the turn and give the height to plan at; None while another plans, or the facts cannot be relied on."""
         tip = await chains.tip(connection, self.settings.id)
         if tip is None or tip.status is not ChainStatus.OK or tip.height is None:
             return None
-        return tip.height if await store.take_turn(connection, self.settings.id) else None
+        if not await store.take_turn(connection, self.settings.id):
+            return None
+        return tip.height if await coins.are_current(connection, self.settings.id) else None
 
     async def _plan(self, connection: Connection, height: int, rate: int) -> int:
         now = self.clock.now()
-        queue = await store.queue(connection, self.settings.id, now, now + EXPIRY_MARGIN, QUEUE_BATCH)
+        owing = await ledger.owing(connection, self.settings.asset)
+        queue = await store.queue(connection, self.settings.id, now, now + EXPIRY_MARGIN, owing, QUEUE_BATCH)
         if not self._is_due(queue, now):
             return 0
         free = await coins.spendable(connection, self.settings, height)

@@ -21,7 +21,7 @@ FROM treasury_payable AS payable
 LEFT JOIN treasury_trusted AS trusted
     ON trusted.chain = payable.chain AND trusted.merchant_id = payable.merchant_id
 WHERE payable.chain = %(chain)s AND payable.state = 'queued' AND payable.retry_at <= %(now)s
-  AND payable.expires_at > %(margin)s
+  AND payable.expires_at > %(margin)s AND NOT payable.merchant_id = ANY (%(owing)s::text[])
 ORDER BY payable.enqueued_at, payable.payout_id
 LIMIT %(limit)s
 FOR UPDATE OF payable SKIP LOCKED;

@@ -59,9 +59,11 @@ async def take_turn(connection: Connection, chain: str) -> bool:
     return bool((await rows(connection, "take_turn", chain=chain))[0]["mine"])
 
 
-async def queue(connection: Connection, chain: str, now: datetime, margin: datetime, limit: int) -> list[Queued]:
-    """Lock what waits to be planned, oldest first."""
-    found = await rows(connection, "queue", chain=chain, now=now, margin=margin, limit=limit)
+async def queue(
+    connection: Connection, chain: str, now: datetime, margin: datetime, owing: Sequence[str], limit: int
+) -> list[Queued]:
+    """Lock what waits to be planned, oldest first, but nothing of merchants that are ``owing``."""
+    found = await rows(connection, "queue", chain=chain, now=now, margin=margin, owing=list(owing), limit=limit)
     return [_queued(row) for row in found]
 
 

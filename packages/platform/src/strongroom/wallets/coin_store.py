@@ -99,9 +99,9 @@ async def coins_at(connection: Connection, chain_id: str, outpoints: Sequence[tu
     return [_coin(row) for row in rows]
 
 
-async def holdings(connection: Connection, chain_id: str) -> dict[KeySetKind, Holdings]:
+async def holdings(connection: Connection, chain_id: str, kinds: Sequence[KeySetKind]) -> dict[KeySetKind, Holdings]:
     """Sum unspent coins by key set."""
-    rows = await (await connection.execute(_SQL["holdings"], {"chain": chain_id})).fetchall()
+    rows = await (await connection.execute(_SQL["holdings"], {"chain": chain_id, "kinds": list(kinds)})).fetchall()
     return {KeySetKind(row["kind"]): Holdings(int(row["confirmed"]), int(row["unconfirmed"])) for row in rows}
 
 

@@ -10,9 +10,8 @@ from strongroom.chains.model import ChainEvent, EventKind
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings, Settings
 from strongroom.wallets import coin_store, pools, store
-from strongroom.wallets.model import Branch
+from strongroom.wallets.model import COINS_CONSUMER, Branch
 
-CONSUMER: Final = "coins"
 EVENTS_MAX: Final = 200
 BRANCHES_MAX: Final = 20
 
@@ -37,12 +36,12 @@ async def _refill(pool: Pool, branch: Branch) -> int:
 async def follow_coins(pool: Pool, chain: ChainSettings) -> int:
     """Bring our record of coins up to the chain's facts, a batch per transaction; the count of events handled."""
     async with transaction(pool) as connection:
-        after = await chains.take_cursor(connection, CONSUMER, chain.id)
+        after = await chains.take_cursor(connection, COINS_CONSUMER, chain.id)
         events = await chains.read_events(connection, chain.id, after, EVENTS_MAX)
         for event in events:
             await _apply(connection, event)
         if events:
-            await chains.advance_cursor(connection, CONSUMER, chain.id, events[-1].id)
+            await chains.advance_cursor(connection, COINS_CONSUMER, chain.id, events[-1].id)
     return len(events)
 
 

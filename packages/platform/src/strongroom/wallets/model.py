@@ -9,6 +9,7 @@ from typing import Final
 
 from strongroom_core.ids import AddressId, MerchantId
 
+COINS_CONSUMER: Final = "coins"  # the reader of chain events that keeps our record of coins
 CHANGE_BRANCH: Final = 0  # change and sweeps; never a merchant's money
 HOUSE_BRANCH: Final = 1  # the operator's own capital
 FIRST_MERCHANT_BRANCH: Final = 2  # merchant n has branch 2 + n, in hot and cold alike

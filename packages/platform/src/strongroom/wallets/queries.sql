@@ -87,11 +87,20 @@ WHERE a.merchant_id = %(merchant_id)s AND a.purpose = 'standing'
 ORDER BY a.id DESC LIMIT %(limit)s
 
 -- name: set_intake
-INSERT INTO wallet_intake (chain, kind, until) VALUES (%(chain)s, %(kind)s, %(until)s)
-ON CONFLICT (chain) DO UPDATE SET kind = EXCLUDED.kind, until = EXCLUDED.until, updated_at = now()
+-- Counted from a little before, so that hand-outs committed while the room was measured count at least once.
+INSERT INTO wallet_intake (chain, kind, until, room, counted_at)
+VALUES (%(chain)s, %(kind)s, %(until)s, %(room)s, now() - interval '2 seconds')
+ON CONFLICT (chain) DO UPDATE SET kind = EXCLUDED.kind, until = EXCLUDED.until, room = EXCLUDED.room,
+    counted_at = EXCLUDED.counted_at, updated_at = now()
 
 -- name: intake
-SELECT wallet_intake_kind(%(chain)s) AS kind
+SELECT wallet_intake_kind(%(chain)s) AS kind, (
+    SELECT choice.room - coalesce((
+        SELECT sum(news.expected) FROM wallet_address AS news
+        WHERE news.chain = choice.chain AND news.kind = 'hot' AND news.expected_until IS NOT NULL
+          AND news.handed_out_at > choice.counted_at), 0)
+    FROM wallet_intake AS choice WHERE choice.chain = %(chain)s
+) AS room
 
 -- name: expected_hot
 SELECT coalesce(sum(expected), 0) AS expected FROM wallet_address
@@ -161,11 +170,14 @@ WHERE c.chain = %(chain)s AND c.txid = ANY (%(txids)s::text[]) AND c.spent_by_tx
   AND s.chain = c.chain AND s.prev_txid = c.txid AND s.prev_vout = c.vout AND (t.height IS NOT NULL OR t.in_mempool)
 
 -- name: spendable
+-- LATERAL with LIMIT: one look by primary key for each coin. Statistics take hot unspent coins for many, and would scan all.
 SELECT c.chain, c.txid, c.vout, c.amount, a.script, c.address_id, c.kind, a.branch, a.index, t.height, c.coinbase,
     t.own, c.spent_by_txid
 FROM wallet_coin AS c
-JOIN wallet_tx AS t ON t.chain = c.chain AND t.txid = c.txid
-JOIN wallet_address AS a ON a.id = c.address_id
+CROSS JOIN LATERAL (
+    SELECT height, in_mempool, own FROM wallet_tx AS made WHERE made.chain = c.chain AND made.txid = c.txid LIMIT 1
+) AS t
+CROSS JOIN LATERAL (SELECT script, branch, index FROM wallet_address WHERE id = c.address_id LIMIT 1) AS a
 WHERE c.chain = %(chain)s AND c.kind = %(kind)s AND c.spent_by_txid IS NULL
   AND (t.height <= %(settled_height)s
        OR (a.branch = 0 AND t.own AND (t.height <= %(tip_height)s OR (%(unconfirmed_change)s AND t.in_mempool))))
@@ -185,11 +197,23 @@ ORDER BY asked.place
 
 -- name: holdings
 -- Confirmed: what a scan of the chain's unspent outputs finds, so a spend counts only once it is in a block.
-SELECT c.kind,
-    coalesce(sum(c.amount) FILTER (WHERE t.height IS NOT NULL AND spender.height IS NULL), 0) AS confirmed,
-    coalesce(sum(c.amount) FILTER (WHERE t.in_mempool AND c.spent_by_txid IS NULL), 0) AS unconfirmed
-FROM wallet_coin AS c
-JOIN wallet_tx AS t ON t.chain = c.chain AND t.txid = c.txid
-LEFT JOIN wallet_tx AS spender ON spender.chain = c.chain AND spender.txid = c.spent_by_txid
-WHERE c.chain = %(chain)s AND (c.spent_by_txid IS NULL OR spender.height IS NULL)
-GROUP BY c.kind
+-- Two parts, each by an index of its own: coins ever spent are far more than these.
+WITH there AS (
+    SELECT kind, txid, amount, true AS unspent FROM wallet_coin
+    WHERE chain = %(chain)s AND kind = ANY (%(kinds)s::text[]) AND spent_by_txid IS NULL
+    UNION ALL
+    SELECT c.kind, c.txid, c.amount, false
+    FROM wallet_tx AS spender
+    JOIN wallet_spend AS s ON s.chain = spender.chain AND s.txid = spender.txid
+    JOIN wallet_coin AS c ON c.chain = s.chain AND c.txid = s.prev_txid AND c.vout = s.prev_vout
+        AND c.spent_by_txid = spender.txid
+    WHERE spender.chain = %(chain)s AND spender.in_mempool AND c.kind = ANY (%(kinds)s::text[])
+)
+SELECT there.kind,
+    coalesce(sum(there.amount) FILTER (WHERE t.height IS NOT NULL), 0) AS confirmed,
+    coalesce(sum(there.amount) FILTER (WHERE t.in_mempool AND there.unspent), 0) AS unconfirmed
+FROM there
+CROSS JOIN LATERAL (
+    SELECT height, in_mempool FROM wallet_tx AS made WHERE made.chain = %(chain)s AND made.txid = there.txid LIMIT 1
+) AS t
+GROUP BY there.kind

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from strongroom.wallets.model import KeySetKind
 
 POOL_FIRST: Final = 50
 POOL_MAX: Final = 20_000  # about 8 MB of rows and 4 s of derivation: beyond this, deriving inline is no worse
@@ -13,6 +16,16 @@ BUSY_WITHIN: Final = timedelta(minutes=1)
 QUIET_AFTER: Final = timedelta(hours=6)
 INLINE_EXTRA: Final = 20  # derived beyond the need when a pool ran dry, so that the next callers do not wait too
 BATCH_MAX: Final = 500  # per database transaction: a tenth of a second of derivation
+
+
+def share_room(expected: Sequence[int], room: int) -> list[KeySetKind]:
+    """Choose hot for what the room (base units) still holds, in order; what does not fit is cold and takes none."""
+    chosen: list[KeySetKind] = []
+    for amount in expected:
+        fits = amount <= room and room > 0
+        room -= amount if fits else 0
+        chosen.append(KeySetKind.HOT if fits else KeySetKind.COLD)
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)

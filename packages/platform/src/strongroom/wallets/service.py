@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from strongroom.chains import service as chains
 from strongroom.infra.database import Connection
 from strongroom.infra.settings import ChainSettings, KeySetSettings
 from strongroom.wallets import coin_store, derivation, pools, rules, store
 from strongroom.wallets.errors import AddressNotFoundError, BranchUnknownError, KeySetChangedError, KeySetUnknownError
 from strongroom.wallets.model import (
     CHANGE_BRANCH,
+    COINS_CONSUMER,
     FIRST_MERCHANT_BRANCH,
     HOUSE_BRANCH,
     AddressRequest,
@@ -139,14 +141,19 @@ async def find_by_scripts(
     return await store.by_scripts(connection, chain_id, scripts)
 
 
-async def set_intake(connection: Connection, chain_id: str, kind: KeySetKind, until: datetime | None = None) -> None:
-    """Choose where invoices are handed out from; hot lasts until ``until``, so that a dead treasury means cold."""
-    await store.set_intake(connection, chain_id, kind, until)
+async def set_intake(
+    connection: Connection, chain_id: str, kind: KeySetKind, until: datetime | None = None, room: int | None = None
+) -> None:
+    """Choose where invoices are handed out from; hot lasts until ``until``, so that a dead treasury means cold.
+
+    Hot hand-outs from now on expect at most ``room`` base units together; what does not fit is handed out cold.
+    """
+    await store.set_intake(connection, chain_id, kind, until, room)
 
 
 async def intake(connection: Connection, chain_id: str) -> KeySetKind:
     """Give the key set that invoices are handed out from now; cold unless hot is chosen and not stopped."""
-    return await store.intake(connection, chain_id)
+    return (await store.intake(connection, chain_id))[0]
 
 
 async def expected_hot(connection: Connection, chain_id: str, now: datetime) -> int:
@@ -189,15 +196,22 @@ async def spendable_coins(
     )
 
 
+async def coins_event(connection: Connection, chain_id: str) -> int:
+    """Give the chain event up to which our record of coins reaches."""
+    return await chains.cursor(connection, COINS_CONSUMER, chain_id)
+
+
 async def coins_at(connection: Connection, chain_id: str, outpoints: Sequence[tuple[str, int]]) -> list[Coin]:
     """Read coins by (txid, vout), spent or not, in the order asked; unknown ones are left out."""
     return await coin_store.coins_at(connection, chain_id, outpoints)
 
 
-async def holdings(connection: Connection, chain_id: str) -> dict[KeySetKind, Holdings]:
-    """Sum what each key set holds by our record of the chain, in base units."""
-    found = await coin_store.holdings(connection, chain_id)
-    return {kind: found.get(kind, Holdings(0, 0)) for kind in KeySetKind}
+async def holdings(
+    connection: Connection, chain_id: str, kinds: Sequence[KeySetKind] = tuple(KeySetKind)
+) -> dict[KeySetKind, Holdings]:
+    """Sum what each key set holds by our record of the chain, in base units. Cold coins may be very many."""
+    found = await coin_store.holdings(connection, chain_id, kinds)
+    return {kind: found.get(kind, Holdings(0, 0)) for kind in kinds}
 
 
 def witness_script(chain: ChainSettings, kind: KeySetKind, branch: int, index: int) -> bytes:
@@ -231,8 +245,28 @@ async def _prepare_branch(
 
 
 async def _hand_out_group(connection: Connection, wanted: Sequence[AddressRequest]) -> list[WalletAddress]:
-    chain_id, purpose = wanted[0].chain_id, wanted[0].purpose
-    kind = KeySetKind.COLD if purpose is Purpose.STANDING else await store.intake(connection, chain_id)
+    kinds = await _choose_kinds(connection, wanted)
+    found: dict[int, WalletAddress] = {}
+    for kind in dict.fromkeys(kinds):
+        places = [place for place, chosen in enumerate(kinds) if chosen is kind]
+        answers = await _hand_out_from(connection, kind, [wanted[place] for place in places])
+        found |= dict(zip(places, answers, strict=True))
+    return [found[place] for place in range(len(wanted))]
+
+
+async def _choose_kinds(connection: Connection, wanted: Sequence[AddressRequest]) -> list[KeySetKind]:
+    if wanted[0].purpose is Purpose.STANDING:
+        return [KeySetKind.COLD] * len(wanted)
+    kind, room = await store.intake(connection, wanted[0].chain_id)
+    if kind is KeySetKind.COLD or room is None:
+        return [kind] * len(wanted)
+    return rules.share_room([request.expected for request in wanted], room)
+
+
+async def _hand_out_from(
+    connection: Connection, kind: KeySetKind, wanted: Sequence[AddressRequest]
+) -> list[WalletAddress]:
+    chain_id = wanted[0].chain_id
     merchants = [request.merchant_id for request in wanted]
     branches = await store.branches_of_merchants(connection, chain_id, kind, merchants)
     for merchant_id in merchants:

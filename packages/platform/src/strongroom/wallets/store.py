@@ -165,14 +165,18 @@ async def list_standing(
     return [_address(row) for row in await _rows(connection, "list_standing", values)]
 
 
-async def set_intake(connection: Connection, chain_id: str, kind: KeySetKind, until: datetime | None) -> None:
+async def set_intake(
+    connection: Connection, chain_id: str, kind: KeySetKind, until: datetime | None, room: int | None
+) -> None:
     """Record the treasury's choice."""
-    await connection.execute(_SQL["set_intake"], {"chain": chain_id, "kind": kind, "until": until})
+    values = {"chain": chain_id, "kind": kind, "until": until, "room": room}
+    await connection.execute(_SQL["set_intake"], values)
 
 
-async def intake(connection: Connection, chain_id: str) -> KeySetKind:
-    """Read the choice in force."""
-    return KeySetKind((await _rows(connection, "intake", {"chain": chain_id}))[0]["kind"])
+async def intake(connection: Connection, chain_id: str) -> tuple[KeySetKind, int | None]:
+    """Read the choice in force, and the base units that hot hand-outs may still expect (None: no bound)."""
+    row = (await _rows(connection, "intake", {"chain": chain_id}))[0]
+    return KeySetKind(row["kind"]), row["room"]
 
 
 async def expected_hot(connection: Connection, chain_id: str, now: datetime) -> int:

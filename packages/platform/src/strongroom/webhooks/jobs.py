@@ -54,7 +54,7 @@ def make_sink(render: Renderer) -> Sink:
 
 def _make_fact(source: OutboxEvent, merchant_id: MerchantId, data: Mapping[str, Any]) -> Fact:
     event_id = EventId.new()
-    at = source.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    at = source.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     known = _json({"id": event_id, "type": source.topic, "timestamp": at, "object_id": source.key})
     head = f'{known[:-1]},"sequence":'
     tail = f',"data":{_json(data)}}}'

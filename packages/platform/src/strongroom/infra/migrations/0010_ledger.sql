@@ -22,6 +22,9 @@ CREATE TABLE ledger_account (
     CONSTRAINT ledger_account_bounds CHECK (balance BETWEEN ledger_low(type) AND ledger_high(type))
 ) WITH (fillfactor = 40);  -- room for the next version of a row on its own page, so that no index is touched (HOT)
 
+-- Without the balance, which would cost every posting an index entry.
+CREATE INDEX ledger_account_owed ON ledger_account (asset, owner) WHERE type = 'merchant-owed';
+
 -- An atomic group of postings. The key makes it happen once; the hash of the input tells "again" from "another".
 CREATE TABLE ledger_transaction (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

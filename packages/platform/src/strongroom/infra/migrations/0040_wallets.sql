@@ -57,6 +57,8 @@ CREATE UNIQUE INDEX wallet_address_standing ON wallet_address (merchant_id, chai
 CREATE INDEX wallet_address_standing_list ON wallet_address (merchant_id, id) WHERE purpose = 'standing';
 CREATE INDEX wallet_address_expected ON wallet_address (chain, expected_until) INCLUDE (expected)
     WHERE kind = 'hot' AND expected_until IS NOT NULL;
+CREATE INDEX wallet_address_hot_news ON wallet_address (chain, handed_out_at) INCLUDE (expected)
+    WHERE kind = 'hot' AND expected_until IS NOT NULL;
 -- An address handed out is never handed out again, whatever a process tries.
 CREATE TRIGGER wallet_address_once BEFORE UPDATE ON wallet_address
     FOR EACH ROW WHEN (OLD.handed_out_at IS NOT NULL) EXECUTE FUNCTION refuse_change();
@@ -68,6 +70,8 @@ CREATE TABLE wallet_intake (
     chain text PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('hot', 'cold')),
     until timestamptz,
+    room numeric(78, 0), -- what hot hand-outs may still expect, as of counted_at; no value: no bound
+    counted_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -133,6 +137,7 @@ CREATE TABLE wallet_tx (
     CHECK ((height IS NULL) = (block_hash IS NULL)),
     CHECK (height IS NULL OR NOT in_mempool)
 );
+CREATE INDEX wallet_tx_in_mempool ON wallet_tx (chain, txid) WHERE in_mempool;
 CREATE INDEX wallet_tx_block ON wallet_tx (chain, block_hash) WHERE block_hash IS NOT NULL;
 
 CREATE TABLE wallet_coin (

@@ -24,6 +24,7 @@ CREATE TABLE outbound_slot (
     CHECK (state NOT IN ('confirmed', 'final') OR confirmed_height IS NOT NULL)
 );
 CREATE INDEX outbound_slot_open ON outbound_slot (chain, retry_at) WHERE state NOT IN ('final', 'abandoned');
+CREATE INDEX outbound_slot_abandoned ON outbound_slot (chain, kind, updated_at) WHERE state = 'abandoned';
 
 CREATE TABLE outbound_version (
     slot_id text NOT NULL REFERENCES outbound_slot,
@@ -121,7 +122,7 @@ CREATE TABLE outbound_void (
     tag text NOT NULL,
     reason text NOT NULL,
     signer text NOT NULL DEFAULT '',
-    state text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'voided')),
+    state text NOT NULL DEFAULT 'wanted' CHECK (state IN ('wanted', 'voided', 'moot')),
     row bigint,
     detail text NOT NULL DEFAULT '',
     attempts integer NOT NULL DEFAULT 0,
@@ -130,7 +131,7 @@ CREATE TABLE outbound_void (
     voided_at timestamptz
 );
 CREATE INDEX outbound_void_wanted ON outbound_void (retry_at) WHERE state = 'wanted';
-CREATE INDEX outbound_void_slot ON outbound_void (slot_id) WHERE state = 'wanted';
+CREATE INDEX outbound_void_slot ON outbound_void (slot_id);
 
 CREATE TABLE outbound_history (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -155,7 +156,8 @@ CREATE TABLE outbound_signer (
 -- The height that our own reading of chain events has reached; what is final is counted from it.
 CREATE TABLE outbound_height (
     chain text PRIMARY KEY,
-    height bigint NOT NULL
+    height bigint NOT NULL,
+    event_id bigint NOT NULL DEFAULT 0 -- of the last block fact handled
 );
 
 CREATE TRIGGER outbound_slot_wake AFTER INSERT OR UPDATE ON outbound_slot

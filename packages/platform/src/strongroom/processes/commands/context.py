@@ -28,16 +28,30 @@ Config = Annotated[
     ),
 ]
 WIDE: Final = 240
+MerchantName = Annotated[str, typer.Argument(help="mer_…", metavar="MERCHANT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 # Where no terminal has a width, lines are for programs and logs: nothing is folded.
 out = Console(width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 
-def settings_of(config: Path | None) -> Settings:
-    """Read the settings that were named, else those of the demonstration here. Raises ``SettingsError``."""
-    default = Environment.read(DEFAULT_FOLDER).settings_file
-    return load_settings(config or (default if default.exists() else None))
+def settings_of(config: Path | None, directory: Path) -> Settings:
+    """Read the settings that were named, else those of the demonstration in ``directory``.
+
+    Raises:
+        SettingsError: there are none, or they are wrong (``settings-invalid``).
+
+    """
+    own = Environment.read(directory).settings_file
+    # A folder that was named is never silently exchanged for another installation.
+    nothing_named = config is None and directory == DEFAULT_FOLDER and not own.exists()
+    return load_settings(None if nothing_named else config or own)
+
+
+def folder_option(directory: Path) -> str:
+    """Say how a command that is printed to be copied has to name the folder."""
+    root = directory.absolute()
+    return "" if root == DEFAULT_FOLDER.absolute() else f" --dir {root}"
 
 
 @asynccontextmanager
@@ -75,6 +89,16 @@ def print_rows(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...],
         print_json(rows)
     else:
         print_table(title, columns, [tuple(row[name] for name in columns) for row in rows])
+
+
+def print_object(row: dict[str, Any], *, as_json: bool) -> None:
+    """Print one object for people or for programs."""
+    if as_json:
+        print_json(row)
+        return
+    for name, value in row.items():
+        if value not in (None, "", [], {}) and not name.endswith("_base_units"):
+            out.print(f"[dim]{name:>18}[/dim]  {value}", highlight=False, soft_wrap=True)
 
 
 def operator_name() -> str:

@@ -27,7 +27,7 @@ DISK_MIB: Final = 1_024
 MEMORY_MIB: Final = 1_500
 NOWHERE: Final = Path("/nonexistent")
 EARLIEST: Final = 1_735_689_600  # 2025-01-01: a clock before this release was written is wrong
-BROWSER_FOLDERS: Final = (Path.home() / ".cache" / "ms-playwright", Path(".tools") / "browser")
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +135,9 @@ def _ports() -> Finding:
 
 
 def _browser() -> Finding:
-    named = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
-    folders = (*BROWSER_FOLDERS, *((Path(named),) if named else ()))
-    found = next((path for folder in folders for path in folder.glob("chromium*")), None)
-    advice = "only tests need it: make test installs one"
-    return _judge("Chromium, for tests", str(found or "none"), advice, well=found is not None, needed=False)
+    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
+    advice = "only tests need it: make test installs one, or says how"
+    return _judge("Chromium, for tests", found or "none", advice, well=found is not None, needed=False)
 
 
 CHECKS: Final[tuple[Callable[[], Finding], ...]] = (

@@ -7,20 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
+from strongroom.demo.environment import DEFAULT_FOLDER
 from strongroom.infra.clock import SystemClock
-from strongroom.infra.components.hosting import write_private
 from strongroom.infra.database import make_pool, transaction
 from strongroom.invoices import service as invoices
 from strongroom.invoices.model import Status
 from strongroom.merchants import service as merchants
-from strongroom.merchants.model import Merchant, Scope
+from strongroom.merchants.model import Merchant
 from strongroom.payouts import service as payouts
 from strongroom.payouts.model import Payout
 from strongroom.processes.commands.context import (
     AsJson,
     Config,
+    Folder,
+    MerchantName,
+    folder_option,
     out,
     print_json,
+    print_object,
     print_rows,
     print_table,
     run,
@@ -29,14 +33,12 @@ from strongroom.processes.commands.context import (
 )
 from strongroom.rates.service import RateBook
 from strongroom.wallets import service as wallets
-from strongroom_client.errors import SecretInputError
 from strongroom_client.keys import create_key_file
 from strongroom_client.secrets_input import from_descriptor, from_prompt
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import asset_by_id
 from strongroom_core.ids import InvoiceId, MerchantId, PayoutId
 
-MERCHANT = Annotated[str, typer.Argument(help="mer_…", metavar="MERCHANT")]
 LIMIT = 50
 merchant = typer.Typer(no_args_is_help=True, help="Merchants and their API tokens.")
 invoice = typer.Typer(no_args_is_help=True, help="Invoices of a merchant.")
@@ -46,31 +48,34 @@ keys = typer.Typer(no_args_is_help=True, help="Keys that sign payouts; made on t
 
 @merchant.command("create")
 def merchant_create(
-    name: Annotated[str, typer.Argument(help="As payers see it.")], *, config: Config = None, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="As payers see it.")],
+    *,
+    config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
+    as_json: AsJson = False,
 ) -> None:
     """Make a merchant, with its branch and first addresses on every chain."""
 
     async def body() -> None:
-        settings = settings_of(config)
+        settings = settings_of(config, directory)
         async with transaction_as(settings, "api") as connection:
             made = await merchants.create_merchant(connection, name)
             for chain in settings.chains:
                 await wallets.prepare_merchant(connection, chain, made.id, made.branch)
-        _print_object(_merchant_row(made), as_json=as_json)
+        print_object(_merchant_row(made), as_json=as_json)
         if not as_json:
-            out.print(
-                f"\nNext: strongroom merchant token {made.id} --file FILE; and enrol its key on each signer's host."
-            )
+            command = f"strongroom merchant token {made.id} --file FILE{folder_option(directory)}"
+            out.print(f"\nNext: {command}; and enrol its key on each signer's host.", soft_wrap=True)
 
     run(body())
 
 
 @merchant.command("list")
-def merchant_list(*, config: Config = None, as_json: AsJson = False) -> None:
+def merchant_list(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Show all merchants."""
 
     async def body() -> None:
-        async with transaction_as(settings_of(config), "api") as connection:
+        async with transaction_as(settings_of(config, directory), "api") as connection:
             found = await merchants.list_merchants(connection)
         rows = [_merchant_row(item) for item in found]
         print_rows("Merchants", rows, ("id", "name", "branch", "created_at"), as_json=as_json)
@@ -78,36 +83,9 @@ def merchant_list(*, config: Config = None, as_json: AsJson = False) -> None:
     run(body())
 
 
-@merchant.command("token")
-def merchant_token(
-    merchant_id: MERCHANT,
-    *,
-    file: Annotated[Path, typer.Option(help="Where to put the token; nothing is overwritten, and it is not printed.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; everything unless named.")] = None,
-    label: Annotated[str, typer.Option(help="What it is for.")] = "made by the operator",
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make an API token; its text goes to a file of mode 0600 and nowhere else."""
-
-    async def body() -> None:
-        if file.exists():
-            message = f"{file} exists; name a file that does not"
-            raise SecretInputError(message)
-        async with transaction_as(settings_of(config), "api") as connection:
-            scopes = scope or list(Scope)
-            token, text = await merchants.create_token(connection, MerchantId.parse(merchant_id), scopes, label)
-            # Before the commit: a token that nobody was given must not exist, a file without a token is harmless.
-            write_private(file, text + "\n")
-        told = {"id": token.id, "merchant": merchant_id, "scopes": sorted(token.scopes), "file": str(file)}
-        _print_object(told, as_json=as_json)
-
-    run(body())
-
-
 @invoice.command("create")
 def invoice_create(
-    merchant_id: MERCHANT,
+    merchant_id: MerchantName,
     amount: Annotated[str, typer.Argument(help="Such as 12.50.")],
     currency: Annotated[str, typer.Argument(help="Such as EUR or BTC.")],
     *,
@@ -116,12 +94,13 @@ def invoice_create(
     description: Annotated[str | None, typer.Option(help="Shown to the payer.")] = None,
     expires_in: Annotated[int | None, typer.Option(help="Seconds.")] = None,
     config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
     """Make an invoice in a merchant's name."""
 
     async def body() -> None:
-        settings = settings_of(config)
+        settings = settings_of(config, directory)
         request = invoices.read_request(
             settings,
             MerchantId.parse(merchant_id),
@@ -138,23 +117,24 @@ def invoice_create(
                 await book.refresh(connection)
             writer = invoices.InvoiceWriter(pool, invoices.InvoiceDesk(settings, book), SystemClock())
             made = await writer.create(request)
-        _print_object(invoices.merchant_view(made, settings), as_json=as_json)
+        print_object(invoices.merchant_view(made, settings), as_json=as_json)
 
     run(body())
 
 
 @invoice.command("list")
 def invoice_list(
-    merchant_id: MERCHANT,
+    merchant_id: MerchantName,
     *,
     status: Annotated[Status | None, typer.Option(help="Only these.")] = None,
     config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
     """Show a merchant's newest invoices."""
 
     async def body() -> None:
-        settings = settings_of(config)
+        settings = settings_of(config, directory)
         async with transaction_as(settings, "api") as connection:
             found, _ = await invoices.list_invoices(
                 connection, MerchantId.parse(merchant_id), limit=LIMIT, status=status
@@ -168,29 +148,32 @@ def invoice_list(
 
 @invoice.command("show")
 def invoice_show(
-    merchant_id: MERCHANT,
+    merchant_id: MerchantName,
     invoice_id: Annotated[str, typer.Argument(help="inv_…")],
     *,
     config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
     """Show one invoice."""
 
     async def body() -> None:
-        settings = settings_of(config)
+        settings = settings_of(config, directory)
         async with transaction_as(settings, "api") as connection:
             found = await invoices.get_invoice(connection, MerchantId.parse(merchant_id), InvoiceId.parse(invoice_id))
-        _print_object(invoices.merchant_view(found, settings), as_json=as_json)
+        print_object(invoices.merchant_view(found, settings), as_json=as_json)
 
     run(body())
 
 
 @payout.command("list")
-def payout_list(merchant_id: MERCHANT, *, config: Config = None, as_json: AsJson = False) -> None:
+def payout_list(
+    merchant_id: MerchantName, *, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json: AsJson = False
+) -> None:
     """Show a merchant's newest payouts."""
 
     async def body() -> None:
-        async with transaction_as(settings_of(config), "api") as connection:
+        async with transaction_as(settings_of(config, directory), "api") as connection:
             found = await payouts.list_payouts(connection, MerchantId.parse(merchant_id), None, LIMIT)
         rows = [_payout_row(item) for item in found]
         columns = ("id", "status", "amount", "destination", "txid", "reason", "created_at")
@@ -201,24 +184,25 @@ def payout_list(merchant_id: MERCHANT, *, config: Config = None, as_json: AsJson
 
 @payout.command("show")
 def payout_show(
-    merchant_id: MERCHANT,
+    merchant_id: MerchantName,
     payout_id: Annotated[str, typer.Argument(help="pay_…")],
     *,
     config: Config = None,
+    directory: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
 ) -> None:
     """Show one payout with its life so far."""
 
     async def body() -> None:
         owner = MerchantId.parse(merchant_id)
-        async with transaction_as(settings_of(config), "api") as connection:
+        async with transaction_as(settings_of(config, directory), "api") as connection:
             found = await payouts.get_payout(connection, owner, PayoutId.parse(payout_id))
             life = await payouts.timeline(connection, owner, found.id)
         moments = [{"status": item.status, "at": item.at, "reason": item.reason} for item in life]
         if as_json:
             print_json(_payout_row(found) | {"timeline": moments})
             return
-        _print_object(_payout_row(found), as_json=False)
+        print_object(_payout_row(found), as_json=False)
         print_table("Its life", ("at", "status", "reason"), [(m["at"], m["status"], m["reason"]) for m in moments])
 
     run(body())
@@ -259,12 +243,3 @@ def _payout_row(item: Payout) -> dict[str, Any]:
         "reason": item.reason,
         "created_at": item.created_at.isoformat(),
     }
-
-
-def _print_object(row: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(row)
-        return
-    for name, value in row.items():
-        if value not in (None, "", [], {}) and not name.endswith("_base_units"):
-            out.print(f"[dim]{name:>18}[/dim]  {value}", highlight=False, soft_wrap=True)

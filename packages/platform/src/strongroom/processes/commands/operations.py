@@ -21,6 +21,7 @@ from strongroom.processes.commands.context import (
     AsJson,
     Config,
     Folder,
+    folder_option,
     operator_name,
     out,
     print_json,
@@ -55,7 +56,7 @@ def status(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json
     """Show processes, chains, signers, stops and balances."""
 
     async def body() -> None:
-        settings = settings_of(config or _config_in(directory))
+        settings = settings_of(config, directory)
         report = {
             "processes": _processes(directory),
             "signers": await _signers(settings),
@@ -71,11 +72,11 @@ def status(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json
     run(body())
 
 
-def reconcile(*, config: Config = None, as_json: AsJson = False) -> None:
+def reconcile(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
     """Compare books, chain and the signers' journals; every difference is named, and the exit code tells."""
 
     async def body() -> int:
-        settings = settings_of(config)
+        settings = settings_of(config, directory)
         async with AsyncExitStack() as stack:
             pool = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=2, name="reconcile"))
             nodes = {chain.id: chains.connect_node(chain) for chain in settings.chains}
@@ -99,7 +100,7 @@ def halt(
     """Stop all signing at once, and payouts with it. Anyone may; resuming needs a hand on each signer."""
 
     async def body() -> int:
-        settings = settings_of(config or _config_in(directory))
+        settings = settings_of(config, directory)
         # Signers first: they are what moves money, and they answer also where the database does not.
         answers = [await _halt_signer(signer, reason) for signer in outbound.connect_signers(settings.signers)]
         async with transaction_as(settings, "treasury") as connection:
@@ -122,7 +123,7 @@ def resume(
     """Let payouts go on, once a hand on each signer has resumed it; nothing here can resume a signer."""
 
     async def body() -> int:
-        settings = settings_of(config or _config_in(directory))
+        settings = settings_of(config, directory)
         halted = [row["signer"] for row in await _signers(settings) if row["state"] != "ok"]
         async with transaction_as(settings, "worker") as connection:
             await stops.clear_stop(connection, stops.Stop.PAYOUTS, reason, operator_name())
@@ -134,11 +135,6 @@ def resume(
         return NOT_ALL
 
     run(body())
-
-
-def _config_in(directory: Path) -> Path | None:
-    file = Environment.read(directory).settings_file
-    return file if file.exists() else None
 
 
 def _processes(directory: Path) -> list[dict[str, Any]]:
@@ -205,7 +201,7 @@ def _print_way_back(directory: Path) -> None:
             out.print(f"  {command}", highlight=False, soft_wrap=True)
     else:
         out.print("  strongroom-signer resume --dir DIR")
-    out.print('Then: strongroom resume "reason"')
+    out.print(f'Then: strongroom resume "reason"{folder_option(directory)}', highlight=False, soft_wrap=True)
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:

@@ -20,11 +20,12 @@ from strongroom.demo.progress import Audience, Progress
 from strongroom.demo.shopper import open_checkout, pay
 from strongroom.demo.story import is_told, tell
 from strongroom.infra.components.bitcoin_rpc import BitcoinRpc
-from strongroom.processes.commands.context import Folder, err, out, print_json
+from strongroom.processes.commands.context import Folder, err, folder_option, out, print_json
 from strongroom.processes.commands.display import Lines, LiveSteps
 from strongroom_core.errors import StrongroomError
 
 STOPPED_BY_SIGNAL: Final = 130
+LOOK_AROUND: Final = ("status", "reconcile", "halt REASON")
 NOTICE: Final = "A demonstration on a private chain, with every secret in one folder: not for production."
 
 
@@ -131,14 +132,14 @@ def _temporary_folder() -> Path:
 
 
 def _print_addresses(environment: Environment, checkout: str, seconds: float) -> None:
-    directory = "" if environment.root == DEFAULT_FOLDER.absolute() else f" --dir {environment.root}"
+    directory = folder_option(environment.root)
     for name, value in (
         ("Checkout page", checkout),
         ("Console", f"{environment.api_url}/console"),
         ("API and its docs", f"{environment.api_url}/docs"),
         ("Merchant's API token", str(environment.token_file)),
         ("Pay as the shopper", f"strongroom demo-pay {checkout}{directory}"),
-        ("Look around", "strongroom status · strongroom reconcile · strongroom halt"),
+        ("Look around", " · ".join(f"strongroom {word}{directory}" for word in LOOK_AROUND)),
         ("Logs", str(environment.root / "log")),
     ):
         # Whole lines, unframed: they are there to be copied.

@@ -1,0 +1,47 @@
+"""A loop survives what its step raises, and one bad item does not starve the others."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from strongroom.infra import loops
+
+
+async def test_a_cancellation_that_leaks_out_of_a_step_does_not_end_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "MAX_DELAY_SECONDS", 0.0)
+    again = asyncio.Event()
+    calls = 0
+
+    async def step() -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise asyncio.CancelledError
+        again.set()
+        return 0
+
+    task = asyncio.create_task(loops.Loop("test", step).run())
+    await asyncio.wait_for(again.wait(), 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_bad_item_is_put_off_with_the_errors_name_and_the_others_are_done() -> None:
+    done: list[str] = []
+    put_off: list[tuple[str, str]] = []
+
+    async def do(item: str) -> None:
+        if item == "bad":
+            raise KeyError(item)
+        done.append(item)
+
+    async def postpone(item: str, reason: str) -> None:
+        put_off.append((item, reason))
+
+    assert await loops.each(["first", "bad", "last"], do, postpone) == 3
+    assert done == ["first", "last"]
+    assert [item for item, _ in put_off] == ["bad"]
+    assert "KeyError" in put_off[0][1]
