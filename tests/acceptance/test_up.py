@@ -58,6 +58,7 @@ def completed_halted_and_mended(folder: Path, keys: dict[str, str]) -> str:
         refused = run(*STRONGROOM, "up", "--dir", str(folder))
         assert (refused.returncode, "environment-busy" in refused.stderr) == (1, True)
         signing_halts_and_a_hand_resumes_it(second)
+        a_token_is_made_shown_and_revoked(second)
         a_crashed_process_comes_back(second)
         assert second.ask("reconcile")["clean"] is True
         answer = run(*STRONGROOM, "down", "--dir", str(folder))
@@ -106,6 +107,27 @@ def signing_halts_and_a_hand_resumes_it(running: Up) -> None:
     wait_until(lambda: payout_status(running, signed) in AFTER_SIGNING, "the payout signed after the halt")
     after = [row["rows"] for row in running.ask("status", *folder)["signers"]]
     assert all(later > earlier for later, earlier in zip(after, rows, strict=True))
+    one_request_is_followed_from_the_api_to_both_signers(running, signed.stem)
+
+
+def one_request_is_followed_from_the_api_to_both_signers(running: Up, payout: str) -> None:
+    logs = {file.stem: file.read_text().splitlines() for file in (running.folder / "log").glob("*.log")}
+    taken = next(json.loads(row) for row in logs["api"] if "payout taken" in row and payout in row)
+    assert taken["request_id"].startswith("req_")
+    for process in ("treasury", "signer-a", "signer-b"):
+        assert any(taken["request_id"] in row for row in logs[process]), process
+
+
+def a_token_is_made_shown_and_revoked(running: Up) -> None:
+    merchant, file = running.facts()["merchant"], running.folder.with_suffix(".token")
+    made = running.ask("merchant", "token", merchant, "--file", str(file), "--scope", "read")
+    assert (made["scopes"], stat.S_IMODE(file.stat().st_mode)) == (["read"], 0o600)
+    asking = (*MERCHANT, "balance", "--api", api_url(running), "--token-file", str(file))
+    assert run(*asking).returncode == 0
+    assert run(*STRONGROOM, "merchant", "revoke", merchant, made["id"], *running.config()).returncode == 0
+    shown = {row["id"]: row["revoked_at"] for row in running.ask("merchant", "tokens", merchant)}
+    assert (len(shown), [token for token, at in shown.items() if at]) == (2, [made["id"]])
+    wait_until(lambda: "token-invalid" in run(*asking).stderr, "the revoked token is refused")
 
 
 def a_crashed_process_comes_back(running: Up) -> None:

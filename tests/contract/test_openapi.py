@@ -28,6 +28,7 @@ def known_good(stage: Stage, path: str) -> dict[str, Any]:
         "/v1/payouts": payout_body(stage, stage.shop),
         "/v1/webhook-endpoints": {"url": "https://shop.example/contract"},
         "/v1/webhook-endpoints/{endpoint_id}": {"enabled": True},
+        "/v1/keys": {"scopes": ["read"], "label": "contract"},
     }
     return bodies.get(path, {})
 

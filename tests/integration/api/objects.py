@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from strongroom.api.dialect import render
 from strongroom.deposits.jobs import follow_deposits
 from strongroom.infra.clock import SystemClock
 from strongroom.infra.database import make_pool
@@ -32,6 +33,7 @@ class Objects:
     payout_id: str
     endpoint_id: str
     delivery_id: str
+    key_id: str
 
     def path(self, template: str) -> str:
         """Fill a path template of the OpenAPI document."""
@@ -56,11 +58,14 @@ async def make_objects(stage: Stage) -> Objects:
         invoice = await _made(client, "/v1/invoices", {"amount": "10.00", "currency": "EUR"})
         address = await _made(client, "/v1/deposit-addresses", {"asset": "BTC", "reference": "customer"})
         endpoint = await _made(client, "/v1/webhook-endpoints", {"url": "http://127.0.0.1:9/hooks"})
+        key = await _made(client, "/v1/keys", {"scopes": ["read"], "label": "reader"})
         payout = await _made(client, "/v1/payouts", payout_body(stage, stage.shop))
         await _work(stage, address["id"])
         deposits = (await client.get("/v1/deposits")).json()["data"]
         deliveries = (await client.get(f"/v1/webhook-endpoints/{endpoint['id']}/deliveries")).json()["data"]
-    return Objects(invoice["id"], address["id"], deposits[0]["id"], payout["id"], endpoint["id"], deliveries[0]["id"])
+    return Objects(
+        invoice["id"], address["id"], deposits[0]["id"], payout["id"], endpoint["id"], deliveries[0]["id"], key["id"]
+    )
 
 
 async def _made(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +83,7 @@ async def _work(stage: Stage, address_id: str) -> None:
     feed.connect(payment((script, 70_000)))
     feed.close()
     dispatcher = Dispatcher()
-    dispatcher.into(make_sink(lambda _topic, payload: payload))
+    dispatcher.into(make_sink(render))
     async with make_pool(stage.settings.dsn("worker"), size=2) as pool:
         while await follow_deposits(pool, stage.settings.chains[0], SystemClock()):
             pass

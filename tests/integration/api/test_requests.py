@@ -142,6 +142,15 @@ async def test_unknown_paths_methods_and_bodies_are_problems_too(stage: Stage):
         assert (broken.status_code, broken.json()["code"]) == (400, "request-invalid")
 
 
+async def test_the_document_is_the_same_at_every_start(stage: Stage):
+    """Made-up examples would differ, and tell nobody anything."""
+    async with stage.client() as client:
+        document = (await client.get("/openapi/openapi.json")).json()
+    problem = document["components"]["schemas"]["Problem"]
+    assert "examples" not in problem
+    assert all("examples" not in field for field in problem["properties"].values())
+
+
 async def test_the_document_and_its_page_are_served_to_anyone(stage: Stage):
     async with stage.client("") as client:
         document = (await client.get("/openapi/openapi.json")).json()

@@ -49,8 +49,8 @@ async def test_another_intent_under_the_same_id_is_a_conflict(desk: Desk) -> Non
         ({"amount": 545}, "payout-amount-dust"),
         ({"amount": SATS}, "insufficient-funds"),
         ({"destination": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"}, "address-invalid"),
-        ({"asset": "bip122:000000000019d6689c085ae165831e93/slip44:0"}, "settings-invalid"),
         ({"asset": "eip155:1/slip44:60"}, "asset-unknown"),
+        ({"asset": "bip122:000000000019d6689c085ae165831e93/slip44:0"}, "asset-unknown"),
     ],
 )
 async def test_what_cannot_be_paid_is_refused_with_its_code_and_nothing_is_held(

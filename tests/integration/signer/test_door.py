@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.infra.settings import SignerSettings
+from strongroom.outbound.errors import SignerUnreachableError
+from strongroom.outbound.signers import SignerClient
 from strongroom_core.messages import MAX_FRAME_BYTES, Refused, Status, StatusRequest, decode_message
 from tests.integration.signer.processes import SignerProcess, make_folder, running, talk
 from tests.unit.signer.kit import coin, intent, payout
@@ -94,7 +97,7 @@ def make_certificates(folder: Path) -> None:
             folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
             "-keyout", f"{authority}.key", "-out", f"{authority}.pem", "-subj", f"/CN={authority}",
         )  # fmt: skip
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:signer-a\n")
     for name, authority in (("signer", "ca"), ("platform", "ca"), ("thief", "stranger")):
         openssl(
             folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{name}.key",
@@ -148,3 +151,22 @@ def test_over_tcp_both_sides_show_a_certificate(root: Path):
         old.maximum_version = ssl.TLSVersion.TLSv1_2
         with pytest.raises((ssl.SSLError, ConnectionError)):
             question(old)
+
+
+async def test_the_platform_asks_over_tcp_and_believes_only_the_signer_that_its_settings_name(root: Path):
+    make_certificates(root)
+    port = free_port()
+    names = {"--tls-cert": "signer.pem", "--tls-key": "signer.key", "--tls-ca": "ca.pem"}
+    files = [word for option, name in names.items() for word in (option, str(root / name))]
+
+    def client(name: str, authority: str = "ca") -> SignerClient:
+        own = {"cert_file": root / "platform.pem", "key_file": root / "platform.key"}
+        return SignerClient(
+            SignerSettings(name=name, address=f"tls://127.0.0.1:{port}", ca_file=root / f"{authority}.pem", **own)
+        )
+
+    with running(make_folder(root, "A"), "--listen", f"127.0.0.1:{port}", *files):
+        assert (await client("signer-a").status()).signer == "A"
+        for stranger in (client("signer-b"), client("signer-a", "stranger")):
+            with pytest.raises(SignerUnreachableError):
+                await stranger.status()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -76,6 +77,18 @@ def test_spends_that_compete_with_an_open_tx_are_found() -> None:
     look = Wanted(frozenset(), set(), {b"\x22" * 36})
     scanned = scan_block(block([coinbase([(50, THEIRS)]), tx([b"\x22" * 36], [(5, THEIRS)])]), look)
     assert [place for place, _ in scanned.found] == [1]
+
+
+def test_the_cost_of_a_block_does_not_grow_with_what_is_watched() -> None:
+    """Thousandfold more scripts; a look at each of them would take many times as long as the block itself."""
+    raw = block([coinbase([(50, THEIRS)]), *(tx([bytes([n]) * 36], [(1, THEIRS), (2, THEIRS)]) for n in range(1, 60))])
+    looks = [Wanted({number.to_bytes(34, "big") for number in range(many)}, set()) for many in (500, 500_000)]
+    best = [float("inf"), float("inf")]
+    for turn in range(60):
+        start = time.perf_counter()
+        scan_block(raw, looks[turn % 2])
+        best[turn % 2] = min(best[turn % 2], time.perf_counter() - start)
+    assert best[1] < 3 * best[0]
 
 
 @pytest.mark.parametrize("length", [0, 1, 252, 253, 254, 65_535, 65_536])

@@ -50,6 +50,14 @@ def test_a_damaged_environment_is_said_to_be_one(tmp_path: Path, text: str) -> N
         Environment.read(tmp_path)
 
 
+def test_a_file_is_no_environment_and_nobody_is_told_to_remove_it(tmp_path: Path) -> None:
+    file = tmp_path / "precious"
+    file.write_text("precious")
+    with pytest.raises(EnvironmentUnusableError, match="is no folder") as refusal:
+        Environment.read(file)
+    assert "remove" not in refusal.value.message
+
+
 def test_one_up_at_a_time(tmp_path: Path) -> None:
     environment = Environment.open(tmp_path / "e")
     assert environment.lock_holder() is None

@@ -185,10 +185,10 @@ def _answer(signer: Signer, message: Message, peer: dict[str, object]) -> Messag
     return answer
 
 
-def _receive(connection: socket.socket, size: int, seconds: float) -> bytes | None:
-    """Read ``size`` bytes, all of them within ``seconds``: a byte now and then does not hold a connection."""
+def _receive(connection: socket.socket, size: int, within_seconds: float) -> bytes | None:
+    """Read ``size`` bytes, all of them within ``within_seconds``: a byte now and then does not hold a connection."""
     parts: list[bytes] = []
-    missing, end = size, time.monotonic() + seconds
+    missing, end = size, time.monotonic() + within_seconds
     while missing:
         connection.settimeout(max(end - time.monotonic(), MIN_WAIT_SECONDS))
         part = connection.recv(min(missing, _CHUNK))

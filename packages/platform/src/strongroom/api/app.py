@@ -21,6 +21,7 @@ from strongroom.api.resources import (
     deposits,
     events,
     invoices,
+    keys,
     merchant,
     payouts,
     webhook_endpoints,
@@ -38,6 +39,7 @@ def v1_router() -> Router:
         "/v1",
         route_handlers=[
             merchant.router,
+            keys.router,
             invoices.router,
             deposit_addresses.router,
             deposits.router,

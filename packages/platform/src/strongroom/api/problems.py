@@ -24,6 +24,7 @@ STATUS_OF_CODE: Final[dict[str, int]] = {
     "rate-limited": 429,
     "idempotency-conflict": 409,
     "merchant-not-found": 404,
+    "token-not-found": 404,
     "invoice-not-found": 404,
     "deposit-not-found": 404,
     "address-not-found": 404,

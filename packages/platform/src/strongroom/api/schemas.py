@@ -273,6 +273,27 @@ class Event(_Shape, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
+ScopeName = Literal["read", "invoices", "payouts", "webhooks", "addresses", "keys"]
+
+
+class NewKey(_Input, frozen=True, kw_only=True):
+    """What the key may do, none of it beyond the calling key's own scopes, and what it is for."""
+
+    scopes: Annotated[list[ScopeName], Meta(min_length=1, max_length=6)]
+    label: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+
+
+class Key(_Shape, frozen=True, kw_only=True):
+    """An API key. ``token`` is shown in the answer that made it, and never again."""
+
+    id: str
+    label: str
+    scopes: list[ScopeName]
+    created_at: Time
+    revoked_at: Time | None
+    token: str | None = None
+
+
 class AssetTerms(_Shape, frozen=True, kw_only=True):
     """What you can be paid in, and what it costs; fees and minimum in the asset."""
 
@@ -340,6 +361,13 @@ class WebhookDeliveryPage(_Shape, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class KeyPage(_Shape, frozen=True, kw_only=True):
+    """Keys, newest first."""
+
+    data: list[Key]
+    next_cursor: str | None
+
+
 class EventPage(_Shape, frozen=True, kw_only=True):
     """Events, newest first."""
 
@@ -347,4 +375,4 @@ class EventPage(_Shape, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-INPUTS: Final = (NewInvoice, NewDepositAddress, NewPayout, NewWebhookEndpoint, WebhookEndpointChange)
+INPUTS: Final = (NewInvoice, NewDepositAddress, NewPayout, NewWebhookEndpoint, WebhookEndpointChange, NewKey)

@@ -13,6 +13,7 @@ from strongroom.api import schemas
 from strongroom.infra.settings import ChainSettings
 from strongroom.ledger.model import AccountType
 from strongroom.ledger.model import Balance as LedgerBalance
+from strongroom.merchants.model import ApiToken
 from strongroom.payouts.model import Moment
 from strongroom.wallets.model import WalletAddress
 from strongroom.webhooks.model import Delivery, Endpoint, Event
@@ -138,6 +139,21 @@ def endpoint(found: Endpoint, secret: str | None = None) -> schemas.WebhookEndpo
         enabled=found.enabled,
         created_at=time_text(found.created_at),
         secret=secret,
+    )
+
+
+def key(found: ApiToken, text: str | None = None) -> schemas.Key:
+    """Show an API key; its text only where it was just made."""
+    return msgspec.convert(
+        {
+            "id": found.id,
+            "label": found.label,
+            "scopes": sorted(scope.value for scope in found.scopes),
+            "created_at": time_text(found.created_at),
+            "revoked_at": maybe_time(found.revoked_at),
+            "token": text,
+        },
+        schemas.Key,
     )
 
 

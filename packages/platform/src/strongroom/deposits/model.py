@@ -44,6 +44,7 @@ class DepositException(StrEnum):
     DOUBLE_SPENT = "double-spent"  # another chain tx in a block spends the same coins
     EVICTED = "evicted"  # the node dropped it
     ORPHANED = "orphaned"  # the block that it was in is no longer part of the chain
+    UNMATCHED = "unmatched"  # paid to an address of the merchant's that was never handed out for anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,12 @@ class Deposit:
     def is_house(self) -> bool:
         """Whether it is the operator's own capital."""
         return self.branch == HOUSE_BRANCH
+
+    @property
+    def told_exception(self) -> DepositException | None:
+        """What is unusual about it: what happened on the chain, else that it fits nothing the merchant asked for."""
+        unmatched = self.merchant_id is not None and self.purpose is None
+        return self.exception or (DepositException.UNMATCHED if unmatched else None)
 
     @property
     def is_unexplained(self) -> bool:

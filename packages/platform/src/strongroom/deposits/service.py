@@ -118,7 +118,7 @@ def view(deposit: Deposit) -> dict[str, Any]:
         "confirmations": deposit.confirmations,
         "confirmations_needed": deposit.confirmations_needed,
         "cycle": deposit.cycle,
-        "exception": deposit.exception,
+        "exception": deposit.told_exception,
         "replaced_by": deposit.replaced_by,
         "first_seen_at": deposit.first_seen_at.isoformat(),
         "credited_at": deposit.credited_at.isoformat() if deposit.credited_at else None,

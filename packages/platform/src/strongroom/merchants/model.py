@@ -18,6 +18,7 @@ class Scope(StrEnum):
     PAYOUTS = "payouts"
     WEBHOOKS = "webhooks"
     ADDRESSES = "addresses"
+    KEYS = "keys"
 
 
 @dataclass(frozen=True, slots=True)
