@@ -41,7 +41,7 @@ bench: dev tools ## Measure; a table, and benchmarks/results.json
 	$(BIN)/python -m benchmarks $(ARGS)
 
 mutants: dev tools ## Plant named faults one at a time and see each caught by the tests
-	$(BIN)/python tools/mutants.py $(ARGS)
+	$(BIN)/python tools/mutants.py --jobs $(JOBS) $(ARGS)
 
 changelog: dev ## Show what the next release's notes would say
 	@$(BIN)/towncrier build --draft --version next

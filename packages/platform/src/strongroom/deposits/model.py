@@ -44,7 +44,10 @@ class DepositException(StrEnum):
     DOUBLE_SPENT = "double-spent"  # another chain tx in a block spends the same coins
     EVICTED = "evicted"  # the node dropped it
     ORPHANED = "orphaned"  # the block that it was in is no longer part of the chain
-    UNMATCHED = "unmatched"  # paid to an address of the merchant's that was never handed out for anything
+
+
+# Told of a deposit on an address of the merchant's that was never handed out for anything.
+UNMATCHED: Final = "unmatched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,10 @@ class Deposit:
         return self.branch == HOUSE_BRANCH
 
     @property
-    def told_exception(self) -> DepositException | None:
+    def told_exception(self) -> str | None:
         """What is unusual about it: what happened on the chain, else that it fits nothing the merchant asked for."""
         unmatched = self.merchant_id is not None and self.purpose is None
-        return self.exception or (DepositException.UNMATCHED if unmatched else None)
+        return self.exception or (UNMATCHED if unmatched else None)
 
     @property
     def is_unexplained(self) -> bool:

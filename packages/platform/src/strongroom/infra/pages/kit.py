@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
@@ -48,7 +48,7 @@ class PageKit:
         self._prefix = prefix
         self._assets = {**_read_assets(_SHARED), **_read_assets(package)}
         self._environment = Environment(
-            loader=ChoiceLoader([PackageLoader(package), PackageLoader(_SHARED)]),
+            loader=PackageLoader(package),
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
