@@ -26,7 +26,7 @@ demo: tools ## The main job once, without a terminal; the last line is JSON, the
 	@exec $(BIN)/strongroom demo --json $(ARGS)
 
 test: dev tools browser ## All tests, on a real PostgreSQL, real nodes and a real browser
-	$(BIN)/pytest -n $(JOBS) --timeout 300 $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadscope --timeout 300 $(ARGS)
 
 check: dev ## Style, types, import contracts and the rules of the house
 	@failed=; run() { echo "$$*" | cut -c 1-110; "$$@" || failed=1; }; \

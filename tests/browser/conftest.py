@@ -67,9 +67,9 @@ async def _sellers(house: House) -> dict[str, Seller]:
     return sellers
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for the run."""
+    """One browser for a module, gone before the next: while it is there this thread's event loop counts as running."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
         yield browser
