@@ -144,3 +144,16 @@ async def test_accounts_are_locked_in_one_order_whatever_the_postings_say(
 
         await asyncio.wait_for(asyncio.gather(*map(back_and_forth, range(8))), 30)
         await _sound(pool)
+
+
+async def test_accounts_that_many_make_at_once_are_made_without_a_deadlock(pg: Database) -> None:
+    async with make_pool(pg.dsn("worker"), size=16) as pool:
+
+        async def poster(number: int, merchant: MerchantId) -> None:
+            async with transaction(pool) as connection:
+                await service.post(connection, [credit(f"new {number}", merchant, 5)])
+
+        for turn in range(6):
+            fresh = [MerchantId.new() for _ in range(3)]
+            await asyncio.gather(*(poster(1000 * turn + n, fresh[n % 3]) for n in range(24)))
+        await _sound(pool)

@@ -96,19 +96,14 @@ DECLARE
     first integer := 1; fresh bigint; amount numeric; s_before numeric; d_before numeric;
     ms bigint := floor(extract(epoch FROM now()) * 1000);
 BEGIN
-    -- Locked in the order of their ids, whoever asks; those that are missing are made, in an order too.
-    LOOP
-        SELECT array_agg(locked.id ORDER BY n), array_agg(locked.balance ORDER BY n), array_agg(locked.entries ORDER BY n),
-            array_agg(ledger_low(locked.type) ORDER BY n), array_agg(ledger_high(locked.type) ORDER BY n)
-        INTO ids, balances, seqs, lows, highs
-        FROM (
-            SELECT named.n, account.id, account.type, account.balance, account.entries
-            FROM unnest(a_owners, a_types, a_assets) WITH ORDINALITY AS named (owner, type, asset, n)
-            JOIN ledger_account account ON (account.owner, account.type, account.asset) = (named.owner, named.type, named.asset)
-            ORDER BY account.id
-            FOR NO KEY UPDATE OF account
-        ) AS locked;
-        EXIT WHEN cardinality(ids) = cardinality(a_owners);
+    -- Those that are missing are made first, in an order, by whoever holds no lock yet: who waited for another's new
+    -- account while holding an old one could wait for each other. Then all are locked in the order of their ids.
+    IF EXISTS (
+        SELECT FROM unnest(a_owners, a_types, a_assets) AS named (owner, type, asset)
+        WHERE NOT EXISTS (
+            SELECT FROM ledger_account account
+            WHERE (account.owner, account.type, account.asset) = (named.owner, named.type, named.asset))
+    ) THEN
         INSERT INTO ledger_account (owner, type, asset)
         SELECT named.owner, named.type, named.asset FROM unnest(a_owners, a_types, a_assets) AS named (owner, type, asset)
         WHERE NOT EXISTS (
@@ -116,7 +111,17 @@ BEGIN
             WHERE (account.owner, account.type, account.asset) = (named.owner, named.type, named.asset))
         ORDER BY 1, 2, 3
         ON CONFLICT DO NOTHING;
-    END LOOP;
+    END IF;
+    SELECT array_agg(locked.id ORDER BY n), array_agg(locked.balance ORDER BY n), array_agg(locked.entries ORDER BY n),
+        array_agg(ledger_low(locked.type) ORDER BY n), array_agg(ledger_high(locked.type) ORDER BY n)
+    INTO ids, balances, seqs, lows, highs
+    FROM (
+        SELECT named.n, account.id, account.type, account.balance, account.entries
+        FROM unnest(a_owners, a_types, a_assets) WITH ORDINALITY AS named (owner, type, asset, n)
+        JOIN ledger_account account ON (account.owner, account.type, account.asset) = (named.owner, named.type, named.asset)
+        ORDER BY account.id
+        FOR NO KEY UPDATE OF account
+    ) AS locked;
 
     outcomes := array_fill(0::smallint, ARRAY[cardinality(t_keys)]);
     numbers := array_fill(NULL::bigint, ARRAY[cardinality(t_keys)]);
