@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.integration.api.stage import Stage
@@ -136,8 +137,7 @@ async def test_unknown_paths_methods_and_bodies_are_problems_too(stage: Stage):
     async with stage.client() as client:
         assert (await client.get("/v1/nothing")).json()["code"] == "not-found"
         assert (await client.put("/v1/invoices")).json()["code"] == "method-not-allowed"
-        big = await client.post("/v1/invoices", content=b"{" + b" " * 70_000 + b"}")
-        assert big.status_code == 413
+        assert await _status_of_a_large_body(client) == 413
         broken = await client.post("/v1/invoices", content=b"{", headers={"content-type": "application/json"})
         assert (broken.status_code, broken.json()["code"]) == (400, "request-invalid")
 
@@ -166,3 +166,13 @@ async def test_health_is_told_without_a_token(stage: Stage):
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         ready = (await client.get("/readyz")).json()
     assert ready["chains"][0]["status"] == "starting"
+
+
+async def _status_of_a_large_body(client: httpx.AsyncClient) -> int:
+    """The server answers and hangs up while we may still be writing, which can cost us the answer: ask again then."""
+    for _ in range(10):
+        try:
+            return (await client.post("/v1/invoices", content=b"{" + b" " * 70_000 + b"}")).status_code
+        except (httpx.ReadError, httpx.WriteError):
+            continue
+    return 0

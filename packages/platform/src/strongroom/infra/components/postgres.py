@@ -41,6 +41,7 @@ ROLE_PREFIX = "strongroom_"  # the password file of role strongroom_api is `api`
 START_TIMEOUT_SECONDS = 60.0  # crash recovery replays up to a checkpoint's worth of log; a clean start takes 0.1 s
 STOP_TIMEOUT_SECONDS = 30.0
 RETRY_SECONDS = 0.1
+REAP_SECONDS = 5.0  # a killed process is gone in milliseconds; on a crowded machine it may take a moment more
 CHILDREN_REMAIN = "pre-existing shared memory block"  # PostgreSQL's words while children of a killed server still die
 PASSWORD_BYTES = 32
 SOCKET_PATH_MAX = 100  # sockaddr_un holds 108 bytes with the file's name
@@ -127,10 +128,15 @@ class PostgresCluster:
         pid = self.server_pid()
         if pid is not None:
             self._interrupt(pid, timeout_seconds)
-        if self._process is not None:
-            self._process.poll()  # takes the dead child's status also where another process stopped or killed it
-            self._process = None
+        self._reap()
         self._lock.release()
+
+    def _reap(self) -> None:
+        """Take the status of a child that has ended, also where somebody else stopped or killed it, and let it go."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(REAP_SECONDS)
+            self._process = None
 
     def __enter__(self) -> Self:
         """Start on entry."""
@@ -286,6 +292,7 @@ class PostgresCluster:
                 start_new_session=True,  # Ctrl-C on the terminal is the supervisor's to handle, in its order
                 env=_environment(),
             )
+        self._reap()
         self._process = process
         wait_until(lambda: self._is_ready() or process.poll() is not None, timeout_seconds)
         if process.poll() is None and self._is_ready():
