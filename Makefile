@@ -7,11 +7,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 JOBS ?= 2
 ARGS ?=
+ROUNDS ?= 200
+SEED ?=
+FROM ?= 0
 # The folders that hold Python today; a checkout has no empty ones.
 SOURCES = $(shell for d in packages tests tools benchmarks drills; do \
 	[ -z "$$(find $$d -name '*.py' 2>/dev/null | head -n 1)" ] || echo $$d; done)
 
-.PHONY: help up demo test check bench mutants clean lock tools dev browser changelog
+.PHONY: help up demo test check bench mutants crashes clean lock tools dev browser changelog
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -43,6 +46,9 @@ bench: dev tools ## Measure; a table, and benchmarks/results.json
 mutants: dev tools ## Plant named faults one at a time and see each caught by the tests
 	$(BIN)/python tools/mutants.py --jobs $(JOBS) $(ARGS)
 
+crashes: dev tools ## Kill every process at every step, ROUNDS=200 times, and count the money (SEED=, FROM= to go on)
+	@exec $(BIN)/python tools/crashes.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) --from $(FROM) $(ARGS)
+
 changelog: dev ## Show what the next release's notes would say
 	@$(BIN)/towncrier build --draft --version next
 
@@ -58,6 +64,7 @@ lock: dev ## Compile requirements/ again (UPGRADE=1 moves to newer versions)
 tools: .python
 	@$(PYTHON) tools/bootstrap.py runtime
 	@$(PYTHON) tools/fetch_bitcoind.py
+	@$(PYTHON) tools/fetch_anvil.py
 
 dev: .python
 	@$(PYTHON) tools/bootstrap.py dev

@@ -1,0 +1,56 @@
+"""A small blocking JSON-RPC client for an Ethereum node on this machine, for set-up, commands and tests."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+from strongroom.infra.components.errors import NodeRpcError, NodeUnreachableError
+from strongroom.infra.components.hosting import LOOPBACK
+
+RPC_TIMEOUT_SECONDS = 60.0  # a trace of a large block takes seconds
+
+JsonValue = Any  # what the node answers; every caller checks the shape it relies on
+
+
+class EthereumRpc:
+    """A small blocking JSON-RPC client. Quantities are hexadecimal text both ways (Ethereum JSON-RPC), never floats.
+
+    Not for use by several threads at once.
+    """
+
+    def __init__(self, port: int, timeout_seconds: float = RPC_TIMEOUT_SECONDS) -> None:
+        """Name the node; nothing is opened yet."""
+        self._port = port
+        self._timeout_seconds = timeout_seconds
+
+    def call(self, method: str, *params: object) -> JsonValue:
+        """Call one method and return its result.
+
+        Raises NodeRpcError with the node's own number (and what a reverted call returned, in its text) and
+        NodeUnreachableError when nobody answers.
+        """
+        body = json.dumps({"jsonrpc": "2.0", "id": 0, "method": method, "params": params})
+        answer = json.loads(self._post(body))
+        if answer.get("error"):
+            error = answer["error"]
+            said = f"{error.get('message', '')} {error.get('data') or ''}".strip()
+            raise NodeRpcError(method, int(error.get("code", 0)), said)
+        return answer.get("result")
+
+    def _post(self, body: str) -> bytes:
+        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=self._timeout_seconds)
+        try:
+            connection.request("POST", "/", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            message = f"no answer on {LOOPBACK}:{self._port}: {error}"
+            raise NodeUnreachableError(message) from error
+        finally:
+            connection.close()
+        if not data.startswith(b"{"):
+            message = f"{LOOPBACK}:{self._port} answered HTTP {response.status}: {data[:200]!r}"
+            raise NodeUnreachableError(message)
+        return data
