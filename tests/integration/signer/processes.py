@@ -17,8 +17,10 @@ from typing import Any
 
 from strongroom_core.messages import LENGTH_BYTES, Message, Refused, decode_message, frame, frame_length
 from strongroom_signer import host, keyfile
-from strongroom_signer.enrolment import Caps, EnrolledMerchant
+from strongroom_signer.enrolment import Caps, EnrolledMerchant, render
+from strongroom_signer.files import write_private
 from strongroom_signer.host import Folder
+from tests.unit.signer import safe_kit
 from tests.unit.signer.kit import (
     ASSET,
     CHAIN,
@@ -38,14 +40,26 @@ RUN = [sys.executable, "-m", "strongroom_signer.cli"]
 
 def make_folder(root: Path, name: str, **policy: Any) -> Folder:
     """A signer's folder with the key of that name from the unit tests' kit, genesis and two merchants."""
-    folder = Folder(root / name)
-    folder.root.mkdir(mode=0o700, parents=True)
-    seed = hashlib.sha256(f"test key {name}".encode()).digest()
-    keyfile._seal(folder.key, name, seed, (CHAIN,), PASSPHRASE, "interactive")
-    host.found(folder, policy_text(**policy))
+    folder = _founded(root / name, policy_text(**policy), CHAIN)
     caps = Caps(ASSET, 4 * SATS, 10 * SATS, 8 * SATS, (LISTED,))
     for merchant, branch, key in ((MERCHANT, 2, MERCHANT_KEY), (OTHER_MERCHANT, 3, OTHER_KEY)):
         host.enrol(folder, EnrolledMerchant(merchant, branch, bytes(key.verify_key), {}), caps)
+    return folder
+
+
+def make_safe_folder(root: Path, name: str, house: safe_kit.House = safe_kit.HOUSE) -> Folder:
+    """The same for an EVM chain: an owner of the hot Safe of that house, and the two merchants with its assets."""
+    folder = _founded(root / name, safe_kit.policy_text(house), safe_kit.CHAIN)
+    write_private(folder.merchants, render(safe_kit.merchants(house)), replace=True)
+    return folder
+
+
+def _founded(path: Path, policy: bytes, chain: str) -> Folder:
+    folder = Folder(path)
+    folder.root.mkdir(mode=0o700, parents=True)
+    seed = hashlib.sha256(f"test key {path.name}".encode()).digest()
+    keyfile._seal(folder.key, path.name, seed, (chain,), PASSPHRASE, "interactive")
+    host.found(folder, policy)
     return folder
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from strongroom_core.messages import Signed
-from tests.integration.signer.processes import SignerProcess, command, make_folder, running
+from strongroom_core.messages import Message, Signed, SignRequest
+from tests.fixtures.crashes import Lot
+from tests.integration.signer.processes import RUN, SignerProcess, command, make_folder, running
 from tests.unit.signer.kit import coin, intent, payout
 
 # The signer as it is, but it kills itself at the named step the first time it gets there.
@@ -59,6 +62,38 @@ def test_a_signer_killed_while_it_signs_signs_the_same_and_counts_it_once(root: 
         other = payout(intent(expires_at=expires), coins=(coin(salt=1),))
         assert signer.tag(other.request()) == "signed"
     assert command("verify", "--dir", str(folder.root)).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_signer_killed_at_random_never_signs_two_ways(root: Path, lot: Lot):
+    """Dead at a step or at any moment, over one journal; asked again it signs each payout once, the same ever after."""
+    folder = make_folder(root, "A")
+    with running(folder):
+        pass  # as above
+    answers: list[tuple[SignRequest, Signed]] = []
+    number = 0
+    for number, chance in enumerate(lot.rounds(3), 1):
+        draft = payout(intent(amount=10_000 + number, expires_at=int(time.time()) + 3_600), coins=(coin(salt=number),))
+        request = draft.request()
+        step = chance.choice([*STEPS, None])
+        doomed = SignerProcess(folder, program=dying_program(step) if step else list(RUN))
+        doomed.start()
+        if step is None:
+            threading.Timer(chance.uniform(0, 0.02), doomed.process.kill).start()
+        with contextlib.suppress(ConnectionError):  # a kill at a random moment may come after the answer
+            answers.append((request, checked(doomed.ask(request))))
+        assert doomed.process.wait(10) == -9
+        with running(folder) as signer:
+            answers.append((request, checked(signer.ask(request))))
+            for asked, before in chance.sample(answers, min(5, len(answers))):
+                assert signer.ask(asked) == before
+    assert signed_rows(folder.journal) == number
+    assert command("verify", "--dir", str(folder.root)).returncode == 0
+
+
+def checked(answer: Message) -> Signed:
+    assert isinstance(answer, Signed), answer
+    return answer
 
 
 def signed_rows(path: Path) -> int:

@@ -16,8 +16,19 @@ from strongroom_client import cli, keys
 from strongroom_client.commands import describe, find_asset
 from strongroom_client.errors import SettingsError
 from strongroom_client.signing import signed_from_json, verify_intent
-from strongroom_core.assets import BITCOIN_REGTEST, BTC, LTC, REGTEST_BTC, UnknownAssetError, UnknownChainError
-from strongroom_core.ids import PayoutId
+from strongroom_core.assets import (
+    BITCOIN_REGTEST,
+    BTC,
+    LTC,
+    POL,
+    POLYGON_USDT,
+    REGTEST_BTC,
+    AmbiguousAssetError,
+    UnknownAssetError,
+    UnknownChainError,
+)
+from strongroom_core.ids import MerchantId, PayoutId
+from strongroom_core.intents import PaymentIntent
 from tests.unit.client.scripted_server import Answer, ScriptedServer
 
 MERCHANT = "mer_01jd0000000000000000000000"
@@ -304,3 +315,40 @@ def test_an_asset_is_found_by_code_or_full_name() -> None:
         find_asset("BTC", "regtest")
     with pytest.raises(SettingsError):
         find_asset("swift:0/iso4217:EUR", None)
+
+
+def test_a_code_that_several_networks_have_is_refused_with_their_ids() -> None:
+    with pytest.raises(AmbiguousAssetError, match=r"eip155:1/erc20:0xdac17f9.* \(USDT on Ethereum\)"):
+        find_asset("USDT", None)
+    assert find_asset("USDT", POLYGON_USDT.chain_id) is POLYGON_USDT
+    assert find_asset(POLYGON_USDT.id, None) is POLYGON_USDT
+    assert find_asset("POL", None) is POL
+
+
+def test_an_unknown_token_needs_its_decimals_from_its_issuer() -> None:
+    token = f"eip155:1/erc20:0x{'7a' * 20}"
+    with pytest.raises(UnknownAssetError, match="--decimals"):
+        find_asset(token, None)
+    assert find_asset(token, None, 9).decimals == 9
+    assert find_asset(token, None).decimals == 9
+    with pytest.raises(SettingsError, match="has 9 decimals, not 8"):
+        find_asset(token, None, 8)
+    with pytest.raises(SettingsError, match="has 6 decimals, not 18"):
+        find_asset(POLYGON_USDT.id, None, 18)
+
+
+def test_a_signed_payment_of_a_token_unknown_here_is_described_in_base_units() -> None:
+    asset = f"eip155:137/erc20:0x{'7b' * 20}"
+    intent = PaymentIntent(
+        deployment="test",
+        merchant=MerchantId.new(),
+        payout=PayoutId.new(),
+        asset=asset,
+        amount=12,
+        destination="0x" + "11" * 20,
+        tag="",
+        fee_ceiling=3,
+        expires_at=2_000_000_000,
+    )
+    assert f"12 base units of {asset} on Polygon to 0x11" in describe(intent)
+    assert f"fee at most 3 base units of {asset}" in describe(intent)

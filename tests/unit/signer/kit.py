@@ -121,14 +121,14 @@ class Bench:
     name: str = "A"
     clock: Clock = field(default_factory=Clock)
     enrolment: dict[str, EnrolledMerchant] = field(default_factory=merchants)
+    text: bytes = field(default_factory=policy_text)
     signer: Signer = field(init=False)
 
     def __post_init__(self) -> None:
         journal = open_writer(self.folder / "journal.sqlite")
         if not journal.count:
             key = KEYS[self.name]
-            text = policy_text()
-            journal.append(records.genesis(self.clock.now, self.name, key.master.fingerprint, self.policy, text))
+            journal.append(records.genesis(self.clock.now, self.name, key.master.fingerprint, self.policy, self.text))
         books = read_books(journal)
         self.signer = Signer(KEYS[self.name], self.policy, {}, journal, books, self.clock)
         self.signer.enrol(self.enrolment, render(self.enrolment))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strongroom_signer.books import Books
 from strongroom_signer.decode import decode
 from strongroom_signer.errors import RefusedError
-from strongroom_signer.evidence import read_claim
+from strongroom_signer.evidence import Terms, read_claim
 from strongroom_signer.model import Refusal
 from strongroom_signer.rules import Case, judge
 from tests.unit.signer.kit import (
@@ -40,6 +40,7 @@ AMOUNTS = st.sampled_from([600, 601, 70_000])
 ADDRESSES = st.sampled_from([SHOP, LISTED])
 FEE = 2_000
 ENROLLED = merchants()
+TERMS = Terms(DEPLOYMENT, PARAMS, {ASSET})
 PAYMENTS = st.builds(to, ADDRESSES, AMOUNTS)
 OURS = st.builds(
     change, AMOUNTS, st.sampled_from([0, 999]), st.sampled_from([0, 0, 0, 1, 2]), st.sampled_from([HOT, COLD])
@@ -51,10 +52,10 @@ def judged(draft: Draft) -> Refusal | None:
     chain = POLICY.chains[CHAIN]
     try:
         _, tx = decode(draft.encode(), chain)
-        claims = tuple(read_claim(item, DEPLOYMENT, PARAMS, ENROLLED) for item in draft.evidence)
+        claims = tuple(read_claim(item, TERMS, ENROLLED) for item in draft.evidence)
     except RefusedError as error:
         return Refusal(error.tag, error.reason, error.payout)
-    return judge(Case(NOW, chain, POLICY.limits[ASSET], Books(), tx, claims))
+    return judge(Case(NOW, POLICY.limits, Books(), claims, chain, tx))
 
 
 @settings(max_examples=150, deadline=None)
@@ -106,8 +107,8 @@ def test_a_bent_psbt_is_refused_or_still_means_the_same_chain_tx(at: int, flip: 
     except RefusedError:
         return
     assert not cut
-    claims = tuple(read_claim(item, DEPLOYMENT, PARAMS, ENROLLED) for item in VALID.evidence)
-    refusal = judge(Case(NOW, POLICY.chains[CHAIN], POLICY.limits[ASSET], Books(), tx, claims))
+    claims = tuple(read_claim(item, TERMS, ENROLLED) for item in VALID.evidence)
+    refusal = judge(Case(NOW, POLICY.limits, Books(), claims, POLICY.chains[CHAIN], tx))
     if refusal is None:
         # The payment is untouched; what can still differ is a sequence, the place of a coin, or the change.
         assert psbt.tx.outputs[0].amount == VALID.pays[0].amount

@@ -44,7 +44,7 @@ class Api:
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Invoice:
-        """Ask to be paid ``amount`` (a decimal string) of ``currency`` in ``asset``.
+        """Ask to be paid ``amount`` (a decimal string) of ``currency`` in ``asset``: a code, or a CAIP-19 id.
 
         Give your order's number as ``idempotency_key``, and a repeated call makes no second invoice.
         """

@@ -87,7 +87,8 @@ def _payout_sign(sign: argparse.ArgumentParser) -> None:
     sign.add_argument("--passphrase-fd", type=_descriptor, metavar="N", help="read the passphrase from there")
     sign.add_argument("--deployment", required=True, help="the name of the installation that shall pay")
     sign.add_argument("--merchant", required=True, help="mer_…")
-    sign.add_argument("--asset", required=True, help="BTC, LTC or a CAIP-19 id")
+    sign.add_argument("--asset", required=True, help="BTC, ETH and the like, or a CAIP-19 id, as of a token")
+    sign.add_argument("--decimals", type=int, help="of a token that this release does not know")
     sign.add_argument("--chain", help="the CAIP-2 id of the chain that a short code is on; else the real one")
     sign.add_argument("--amount", required=True, help="what the destination gets, such as 0.015")
     sign.add_argument("--to", required=True, metavar="ADDRESS", help="the destination")
@@ -101,7 +102,9 @@ def _invoice(group: Any, online: argparse.ArgumentParser) -> None:
     create = _command(group, "create", commands.invoice_create, "make an invoice", online)
     create.add_argument("--amount", required=True, help="such as 12.50")
     create.add_argument("--currency", required=True, help="EUR, BTC …")
-    create.add_argument("--asset", help="the asset to be paid in")
+    create.add_argument(
+        "--asset", help="the asset to be paid in: its code, or its CAIP-19 id where several networks have the code"
+    )
     create.add_argument("--reference", help="your order's number")
     create.add_argument("--description", help="shown to the payer")
     create.add_argument("--expires-in", type=_seconds, metavar="SECONDS")

@@ -14,12 +14,28 @@ from strongroom_client.errors import SettingsError
 from strongroom_client.signing import make_intent, sign_intent, signed_from_json, signed_to_json, verify_intent
 from strongroom_client.transport import Transport
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import BITCOIN, LITECOIN, Asset, Chain, asset_by_code, asset_by_id, chain_by_id
+from strongroom_core.assets import (
+    ARBITRUM,
+    BASE,
+    BITCOIN,
+    BNB_CHAIN,
+    ETHEREUM,
+    LITECOIN,
+    OPTIMISM,
+    POLYGON,
+    Asset,
+    Chain,
+    UnknownAssetError,
+    asset_by_code,
+    asset_by_id,
+    chain_by_id,
+    register_asset,
+)
 from strongroom_core.errors import InvalidValueError
 from strongroom_core.ids import MerchantId, PayoutId
 from strongroom_core.intents import PaymentIntent, SignedIntent
 
-REAL_CHAINS = (BITCOIN, LITECOIN)
+REAL_CHAINS = (BITCOIN, LITECOIN, ETHEREUM, OPTIMISM, BNB_CHAIN, POLYGON, BASE, ARBITRUM)
 MAX_INTENT_FILE_BYTES = 64 * 1024
 
 
@@ -37,7 +53,7 @@ def keys_show(args: argparse.Namespace) -> None:
 
 def payout_sign(args: argparse.Namespace) -> None:
     """Sign one payment, without a network; print what ``payout send`` sends."""
-    asset = find_asset(args.asset, args.chain)
+    asset = find_asset(args.asset, args.chain, args.decimals)
     intent = make_intent(
         deployment=args.deployment,
         merchant=MerchantId.parse(args.merchant),
@@ -96,28 +112,53 @@ def invoice_get(args: argparse.Namespace) -> None:
         _print(Api(transport).invoice(args.id))
 
 
-def find_asset(name: str, chain_id: str | None) -> Asset:
+def find_asset(name: str, chain_id: str | None, decimals: int | None = None) -> Asset:
     """Find an asset by its CAIP-19 id, or by its code on ``chain_id`` (CAIP-2), else on the real chains.
 
-    Raises ``UnknownAssetError``, ``UnknownChainError``; and ``SettingsError`` for a fiat currency, which no chain pays.
+    A token that this release does not know needs its ``decimals``, from its issuer: nobody's API is asked what an
+    amount means. Raises ``UnknownAssetError``, ``AmbiguousAssetError``, ``AssetConflictError``, ``UnknownChainError``;
+    and ``SettingsError`` for a fiat currency, which no chain pays.
     """
     chains: tuple[Chain, ...] = REAL_CHAINS if chain_id is None else (chain_by_id(chain_id),)
-    asset = asset_by_id(name) if "/" in name else asset_by_code(name, chains)
+    asset = _by_id(name, decimals) if "/" in name else asset_by_code(name, chains)
     if asset.is_fiat:
         message = f"{name} is a currency for prices; a payout is of an asset on a chain, such as BTC"
+        raise SettingsError(message)
+    if decimals not in (None, asset.decimals):
+        message = f"{asset.id} has {asset.decimals} decimals, not {decimals}"
         raise SettingsError(message)
     return asset
 
 
+def _by_id(asset_id: str, decimals: int | None) -> Asset:
+    try:
+        return asset_by_id(asset_id)
+    except UnknownAssetError:
+        if decimals is None:
+            message = f"{asset_id} is not known here: give its number of decimals, as its issuer says, with --decimals"
+            raise UnknownAssetError(message) from None
+        return register_asset(Asset(asset_id, f"T{asset_id[-6:]}", decimals))
+
+
 def describe(intent: PaymentIntent) -> str:
     """Say in words what an intent pays, from the very fields that are signed."""
-    asset = asset_by_id(intent.asset)
     until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(intent.expires_at))
     tag = f" with tag {intent.tag}" if intent.tag else ""
     return (
-        f"{intent.payout}: {Amount(asset, intent.amount)} on {chain_by_id(asset.chain_id).name} to {intent.destination}"
-        f"{tag}, fee at most {Amount(asset, intent.fee_ceiling)}, until {until}, at {intent.deployment}"
+        f"{intent.payout}: {_amount(intent.asset, intent.amount)} on {_network(intent.asset)} to {intent.destination}"
+        f"{tag}, fee at most {_amount(intent.asset, intent.fee_ceiling)}, until {until}, at {intent.deployment}"
     )
+
+
+def _amount(asset_id: str, base_units: int) -> str:
+    try:
+        return str(Amount(asset_by_id(asset_id), base_units))
+    except UnknownAssetError:
+        return f"{base_units} base units of {asset_id}"
+
+
+def _network(asset_id: str) -> str:
+    return chain_by_id(asset_id.partition("/")[0]).name
 
 
 def _new_passphrase(descriptor: int | None) -> bytes:

@@ -86,7 +86,7 @@ class ApiError(StrongroomError):
         """``request_id`` names the request in the operator's logs; ``retry_after`` is in seconds, 0 where not said."""
         super().__init__(message)
         # The class has a code of its own so that every error of ours has one; the instance carries the API's.
-        self.code = code  # type: ignore[misc]
+        self.code = code  # type: ignore[misc]  # a ClassVar, which the instance's own value hides on purpose
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after

@@ -18,11 +18,13 @@ class Page(TypedDict, Generic[Item]):
 
 
 class InvoicePayment(TypedDict):
-    """One on-chain payment of an invoice."""
+    """One on-chain payment on an invoice's address; in another asset than the invoice's it pays nothing of it."""
 
     deposit_id: str
     txid: str
     vout: int
+    asset: str
+    asset_id: str
     amount: str
     state: str
     confirmations: int
@@ -32,7 +34,8 @@ class InvoicePayment(TypedDict):
 class Invoice(TypedDict):
     """A request to be paid: ``amount`` in ``currency``, the other amounts in ``asset``.
 
-    ``exception`` is none, underpaid, overpaid, paid-twice or late; ``amount_pending`` is what is not credited yet.
+    ``exception`` is none, underpaid, overpaid, paid-twice, late, wrong-asset or depegged; ``amount_pending`` is what is
+    not credited yet. ``asset`` is a code, ``asset_id`` its CAIP-19 id, ``network`` the chain's name.
     """
 
     id: str
@@ -42,6 +45,9 @@ class Invoice(TypedDict):
     currency: str
     amount: str
     asset: str
+    asset_id: str
+    chain_id: str
+    network: str
     amount_due: str
     amount_paid: str
     amount_pending: str
@@ -60,10 +66,13 @@ class Invoice(TypedDict):
 
 
 class DepositAddress(TypedDict):
-    """A standing address of one customer reference."""
+    """A standing address of one customer reference; it takes all of ``assets`` (ids), what its network has here."""
 
     id: str
     asset: str
+    asset_id: str
+    network: str
+    assets: list[str]
     address: str
     reference: str
 
@@ -73,6 +82,7 @@ class Balance(TypedDict):
 
     asset: str
     code: str
+    network: str
     available: str
     held: str
     pending: str
@@ -95,6 +105,8 @@ class Payout(TypedDict):
     status_reason: str | None
     kind: str
     asset: str
+    asset_id: str
+    network: str
     amount: str
     fee: str
     fee_ceiling: str

@@ -83,8 +83,9 @@ def signed_to_json(signed: SignedIntent) -> dict[str, str]:
 
 def signed_from_json(body: object) -> SignedIntent:
     """Read what ``signed_to_json`` gave; other fields are ignored. Raises ``InvalidIntentError``."""
+    fields = body if isinstance(body, dict) else {}
     try:
-        parts = {name: bytes.fromhex(body[name]) for name in ("intent", "public_key", "signature")}  # type: ignore[index]
+        parts = {name: bytes.fromhex(fields[name]) for name in ("intent", "public_key", "signature")}
     except (KeyError, TypeError, ValueError):
         message = "a signed intent is an object with intent, public_key and signature in hex"
         raise InvalidIntentError(message) from None

@@ -74,6 +74,31 @@ class Signed(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class SignSafeRequest(Message):
+    """Please sign this Safe transaction (``SafeTx.encode()``, see ``strongroom_core.evm``).
+
+    ``chain`` is a CAIP-2 id; ``evidence`` holds every intent that it pays, in any order; empty for a sweep to the cold
+    Safe, a draw alone, or the cancellation of a nonce.
+    """
+
+    kind: ClassVar[str] = "sign-safe"
+    request_id: str
+    chain: str
+    safe_tx: bytes
+    evidence: tuple[SignedIntent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SafeSigned(Message):
+    """This owner's signature: 65 bytes, r ‖ s ‖ v with v 27 or 28, over the safeTxHash; ``row`` as in ``Signed``."""
+
+    kind: ClassVar[str] = "safe-signed"
+    request_id: str
+    signature: bytes
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refused(Message):
     """No: ``tag`` is a ``RefusalTag``, ``reason`` a sentence, ``payout`` the payout at fault or empty."""
 
@@ -175,6 +200,8 @@ _KINDS: Final[dict[str, type[Message]]] = {
     for message in (
         SignRequest,
         Signed,
+        SignSafeRequest,
+        SafeSigned,
         Refused,
         VoidRequest,
         Voided,

@@ -6,6 +6,7 @@ remembers cannot depend on whether it was restarted.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from strongroom_signer.model import Coin
 
 SIGNED: Final = "signed"
+SAFE_SIGNED: Final = "safe-signed"
 REFUSED: Final = "refused"
 VOIDED: Final = "voided"
 HALTED: Final = "halted"
@@ -38,6 +40,21 @@ class Slot:
     coins: set[Coin]
     fee: int = 0
     fee_at: int = 0
+
+
+@dataclass(slots=True)
+class NonceSlot:
+    """One nonce of one Safe: of all that is signed at it, at most one thing ever happens.
+
+    So what was signed at it may differ from version to version, and an intent is bound to the nonce alone.
+    ``row`` is the journal row of the first version; ``draws`` has, by asset, the largest draw and when it was signed.
+    """
+
+    row: int
+    chain: str
+    safe: str
+    nonce: int
+    draws: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +82,9 @@ class Spend:
 class Books:
     """The fold over the journal; hashes are lower-case hex as the rows have them."""
 
+    signed_rows: dict[str, int] = field(default_factory=dict)
     slot_of_intent: dict[str, Slot] = field(default_factory=dict)
+    nonce_of_intent: dict[str, NonceSlot] = field(default_factory=dict)
     intent_of_payout: dict[tuple[str, str], str] = field(default_factory=dict)
     void_rows: dict[str, int] = field(default_factory=dict)
     slots: dict[int, Slot] = field(default_factory=dict)
@@ -74,6 +93,10 @@ class Books:
     spends: dict[str, list[Spend]] = field(default_factory=dict)
     fee_marks: dict[str, list[tuple[int, Slot]]] = field(default_factory=dict)
     highest_index: dict[tuple[str, str], int] = field(default_factory=dict)
+    nonces: dict[tuple[str, str, int], NonceSlot] = field(default_factory=dict)
+    highest_nonce: dict[tuple[str, str], int] = field(default_factory=dict)
+    nonce_marks: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    draw_marks: dict[tuple[str, str], list[tuple[int, NonceSlot]]] = field(default_factory=dict)
     halted: bool = False
     halt_reason: str = ""
     halt_row: int = 0
@@ -105,6 +128,23 @@ class Books:
             # A slot has a mark for every time that its fee rose; only the last one counts.
             if at == slot.fee_at and slot is not without:
                 total += slot.fee
+        return total
+
+    def new_nonces(self, chain: str, safe: str, since: int) -> int:
+        """Count the nonces of a Safe at which something was signed for the first time after ``since``."""
+        marks = self.nonce_marks.get((chain, safe), [])
+        return len(marks) - bisect_right(marks, since)
+
+    def drawn(self, chain: str, asset: str, since: int, without: NonceSlot | None) -> int:
+        """Add up every nonce's largest draw of an asset since ``since``; ``without`` leaves one nonce out."""
+        total = 0
+        for at, slot in reversed(self.draw_marks.get((chain, asset), [])):
+            if at <= since:
+                break
+            amount, signed_at = slot.draws[asset]
+            # A nonce has a mark for every time that its draw rose; only the last one counts.
+            if at == signed_at and slot is not without:
+                total += amount
         return total
 
     def sweep_slot(self, chain: str, coins: frozenset[Coin]) -> Slot | None:
@@ -145,9 +185,41 @@ def _mark_fee(books: Books, slot: Slot, body: dict[str, Any]) -> None:
 def _bind(books: Books, slot: Slot, body: dict[str, Any]) -> None:
     for item in body["payments"]:
         books.slot_of_intent[item["intent"]] = slot
-        books.intent_of_payout[(item["merchant"], item["payout"])] = item["intent"]
-        spend = Spend(body["at"], item["merchant"], item["amount"], item["listed"])
-        books.spends.setdefault(item["asset"], []).append(spend)
+        _count(books, slot.row, item, body["at"])
+
+
+def _count(books: Books, row: int, payment: dict[str, Any], at: int) -> None:
+    """Count a payment that is signed for the first time."""
+    books.signed_rows[payment["intent"]] = row
+    books.intent_of_payout[(payment["merchant"], payment["payout"])] = payment["intent"]
+    spend = Spend(at, payment["merchant"], payment["amount"], payment["listed"])
+    books.spends.setdefault(payment["asset"], []).append(spend)
+
+
+def _safe_signed(books: Books, row: int, body: dict[str, Any]) -> None:
+    chain, safe, nonce = body["chain"], body["safe"], body["nonce"]
+    if (chain, safe, nonce) not in books.nonces:
+        # In order: nothing is signed while the clock stands before an earlier row's.
+        books.nonce_marks.setdefault((chain, safe), []).append(body["at"])
+    slot = books.nonces.setdefault((chain, safe, nonce), NonceSlot(row, chain, safe, nonce))
+    books.highest_nonce[(chain, safe)] = max(books.highest_nonce.get((chain, safe), nonce), nonce)
+    intents = frozenset(item["intent"] for item in body["payments"])
+    books.versions[(chain, body["txid"])] = Version(row, intents)
+    for item in body["payments"]:
+        if item["intent"] not in books.nonce_of_intent:
+            books.nonce_of_intent[item["intent"]] = slot
+            _count(books, row, item, body["at"])
+    for item in body["draws"]:
+        _mark_draw(books, slot, item, body["at"])
+
+
+def _mark_draw(books: Books, slot: NonceSlot, draw: dict[str, Any], at: int) -> None:
+    asset, amount = draw["asset"], draw["amount"]
+    largest, signed_at = slot.draws.get(asset, (0, -1))
+    if amount > largest:
+        if signed_at != at:
+            books.draw_marks.setdefault((slot.chain, asset), []).append((at, slot))
+        slot.draws[asset] = (amount, at)
 
 
 def _voided(books: Books, row: int, body: dict[str, Any]) -> None:
@@ -187,6 +259,7 @@ _APPLY: Final = {
     POLICY: _policy,
     ENROLMENT: _enrolment,
     SIGNED: _signed,
+    SAFE_SIGNED: _safe_signed,
     REFUSED: _refused,
     VOIDED: _voided,
     HALTED: _halted,

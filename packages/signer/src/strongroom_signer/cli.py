@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import MerchantId
-from strongroom_signer import host, keyfile
+from strongroom_signer import host, keyfile, offline
 from strongroom_signer.chains import PARAMETERS
 from strongroom_signer.client import ask
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, read_key
 from strongroom_signer.errors import EnrolmentError, KeyFileError, SignerError
+from strongroom_signer.evm_chains import EVM_PARAMETERS
 from strongroom_signer.files import make_private_folder
 from strongroom_signer.host import Folder
 from strongroom_signer.journal import open_reader
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 MAX_PASSPHRASE_BYTES: Final = 1024
+CHAINS: Final = sorted({**PARAMETERS, **EVM_PARAMETERS})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,6 +59,18 @@ def _init(arguments: argparse.Namespace) -> dict[str, object]:
 
 def _xpub(arguments: argparse.Namespace) -> dict[str, object]:
     return _public(keyfile.read_public(_folder(arguments).key))
+
+
+def _address(arguments: argparse.Namespace) -> dict[str, object]:
+    key = keyfile.open_key(_folder(arguments).key, _passphrase(arguments))
+    return {"name": key.name, "accounts": {chain: key.public_text(chain) for chain in arguments.chain}}
+
+
+def _owner_sign(arguments: argparse.Namespace) -> dict[str, object]:
+    safe_tx = offline.read_safe_tx(arguments.safe_tx.read_text(encoding="ascii", errors="replace"))
+    if arguments.hash is None:
+        return offline.show(safe_tx, arguments.chain)
+    return offline.sign(_folder(arguments), _passphrase(arguments), safe_tx, arguments.chain, arguments.hash)
 
 
 def _public(public: keyfile.PublicHalf) -> dict[str, object]:
@@ -138,8 +152,8 @@ def _verify(arguments: argparse.Namespace) -> dict[str, object]:
             "head": journal.head.hex(),
             "fingerprint": books.fingerprint,
             "policy": books.policy_hash,
-            "slots": len(books.slots),
-            "intents": len(books.slot_of_intent),
+            "slots": len(books.slots) + len(books.nonces),
+            "intents": len(books.signed_rows),
             "halted": books.halted,
         }
 
@@ -192,9 +206,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     init = _command(commands, "init", _init, "make a key file and print its account keys", secret=True)
     init.add_argument("--name", required=True, help="what this key is called, such as A")
-    init.add_argument("--chain", required=True, action="append", choices=sorted(PARAMETERS), help="CAIP-2; repeatable")
+    init.add_argument("--chain", required=True, action="append", choices=CHAINS, help="CAIP-2; repeatable")
     init.add_argument("--kdf", default="moderate", choices=sorted(keyfile.KDF_COSTS), help="cost of a passphrase guess")
     _command(commands, "xpub", _xpub, "print the account keys again")
+    address = _command(commands, "address", _address, "print the keys or addresses of any chains", secret=True)
+    address.add_argument("--chain", required=True, action="append", choices=CHAINS, help="CAIP-2; repeatable")
+    owner_sign = _command(commands, "owner-sign", _owner_sign, "offline: show a Safe transaction, sign it", secret=True)
+    owner_sign.add_argument("--chain", required=True, choices=sorted(EVM_PARAMETERS), help="CAIP-2")
+    owner_sign.add_argument("--safe-tx", required=True, type=Path, help="its canonical bytes, a file of hex text")
+    owner_sign.add_argument("--hash", help="the safeTxHash that you compared; without it nothing is signed")
     genesis = _command(commands, "genesis", _genesis, "write journal row 1: this key, this policy")
     genesis.add_argument("--policy", required=True, type=Path, help="the policy file (TOML); it is copied")
     policy = _command(commands, "policy", _policy, "put another policy in force (signer stopped)", secret=True)

@@ -1,4 +1,4 @@
-"""The one door to the curve: BIP 32 children, ECDSA, and the proof that it is libsecp256k1 that computes.
+"""The one door to the curve: BIP 32 children, ECDSA, EVM addresses, and the proof that libsecp256k1 computes.
 
 Everything that embit gives without types is given types here.
 """
@@ -12,10 +12,14 @@ from embit import base58, bip32, ec
 from embit.base import EmbitError
 from embit.util import secp256k1
 
+from strongroom_core.abi import ADDRESS_BYTES
 from strongroom_signer.errors import KeyFileError, KeySetError
+from strongroom_signer.keccak import keccak256
 
 HARDENED: Final = 2**31
 ACCOUNT_DEPTH: Final = 4
+# The last byte of a signature on an EVM chain (Ethereum's yellow paper, appendix F).
+EVM_PARITY: Final = 27
 XPUB_VERSIONS: Final = {False: bytes.fromhex("0488b21e"), True: bytes.fromhex("043587cf")}
 _BAD_INPUT: Final = (EmbitError, ValueError, IndexError, RuntimeError, TypeError)
 
@@ -37,6 +41,11 @@ class PublicNode:
     def public_key(self) -> bytes:
         """33 bytes, compressed (SEC 1)."""
         return bytes(self.node.sec())
+
+    @property
+    def account(self) -> bytes:
+        """Give the EVM address: the last 20 bytes of keccak-256 of the point's two coordinates."""
+        return _account(secp256k1.ec_pubkey_parse(self.public_key))
 
     def child(self, index: int) -> PublicNode:
         """CKDpub of an unhardened index."""
@@ -108,6 +117,24 @@ class PrivateNode:
             message = "a signature did not verify; this machine miscomputes"
             raise KeyFileError(message)
         return bytes(signature.serialize())
+
+    def sign_recoverable(self, digest: bytes) -> bytes:
+        """Sign a 32-byte digest for an EVM chain: r ‖ s ‖ v with v 27 or 28, nonce by RFC 6979, low S.
+
+        The signer is recovered from it, as the chain will do it, before it is given out.
+        """
+        signature = secp256k1.ecdsa_sign_recoverable(digest, self._node.key.secret)
+        if _account(secp256k1.ecdsa_recover(signature, digest)) != self.public().account:
+            message = "a signature did not verify; this machine miscomputes"
+            raise KeyFileError(message)
+        compact, parity = secp256k1.ecdsa_recoverable_signature_serialize_compact(signature)
+        return bytes(compact) + bytes([EVM_PARITY + parity])
+
+
+def _account(point: bytes) -> bytes:
+    """Give the address of a public key in libsecp256k1's own form."""
+    coordinates = secp256k1.ec_pubkey_serialize(point, secp256k1.EC_UNCOMPRESSED)[1:]
+    return keccak256(bytes(coordinates))[-ADDRESS_BYTES:]
 
 
 def verify(public_key: bytes, signature: bytes, digest: bytes) -> bool:

@@ -14,8 +14,10 @@ from strongroom_core.messages import (
     JournalRows,
     Message,
     Refused,
+    SafeSigned,
     Signed,
     SignRequest,
+    SignSafeRequest,
     Status,
     StatusRequest,
     Voided,
@@ -25,10 +27,12 @@ from strongroom_core.refusals import RefusalTag
 from strongroom_signer import records
 from strongroom_signer.decode import decode
 from strongroom_signer.errors import JournalBrokenError, RefusedError
-from strongroom_signer.evidence import decode_intent, read_claim
+from strongroom_signer.evidence import Terms, decode_intent, read_claim
 from strongroom_signer.log import log
 from strongroom_signer.model import Refusal
 from strongroom_signer.rules import Case, judge
+from strongroom_signer.safe_decode import decode_safe_tx
+from strongroom_signer.safe_rules import SafeCase, judge_safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +44,10 @@ if TYPE_CHECKING:
     from strongroom_signer.enrolment import Enrolment
     from strongroom_signer.journal import Journal
     from strongroom_signer.keyfile import OpenKey
-    from strongroom_signer.model import DecodedTx
+    from strongroom_signer.model import Claim, DecodedSafeTx, DecodedTx
     from strongroom_signer.policy import ChainPolicy, Policy
     from strongroom_signer.psbt import Psbt
+    from strongroom_signer.safe_policy import SafePolicy
 
 # A block holds fewer payments; a request beyond it is a bug or an attack on our time.
 MAX_INTENTS: Final = 2_000
@@ -50,6 +55,8 @@ MAX_ROWS: Final = 1_000
 # Bodies travel as hex in one frame of 16 MiB; one more row than this always fits.
 MAX_ROWS_BYTES: Final = 2 * 1024 * 1024
 MAX_REQUEST_ID: Final = 64
+
+Decided = SignRequest | SignSafeRequest | VoidRequest
 
 
 @dataclass(slots=True)
@@ -64,12 +71,14 @@ class Signer:
     clock: Callable[[], int]
     broken: JournalBrokenError | None = None
     _accounts: dict[str, PrivateNode] = field(default_factory=dict)
+    _owners: dict[str, PrivateNode] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _reading: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         """Derive the account keys once."""
         self._accounts = {chain: self.key.account(chain) for chain in self.policy.chains}
+        self._owners = {chain: self.key.owner(chain) for chain in self.policy.safes}
 
     def answer(self, message: Message) -> Message:
         """Give the one answer to one request; decisions are made one at a time."""
@@ -83,11 +92,8 @@ class Signer:
 
     def _answer(self, message: Message) -> Message:
         match message:
-            case SignRequest():
-                return self._guarded(message, message.psbt, lambda: self._sign(message))
-            case VoidRequest():
-                with self._lock:
-                    return self._guarded(message, message.evidence.intent, lambda: self._void(message))
+            case SignRequest() | SignSafeRequest() | VoidRequest():
+                return self._guarded(message)
             case HaltRequest():
                 self.halt(message.reason, message.request_id)
                 return self.status(message.request_id)
@@ -98,14 +104,21 @@ class Signer:
             case _:
                 return _refused(message, Refusal(RefusalTag.REQUEST_MALFORMED, "not a request to a signer"))
 
-    def _guarded(self, message: SignRequest | VoidRequest, subject: bytes, act: Callable[[], Message]) -> Message:
+    def _guarded(self, message: Decided) -> Message:
         try:
-            return act()
+            match message:
+                case SignRequest():
+                    return self._sign(message)
+                case SignSafeRequest():
+                    return self._sign_safe(message)
+                case VoidRequest():
+                    with self._lock:
+                        return self._void(message)
         except RefusedError as error:
             refusal = Refusal(error.tag, error.reason, error.payout)
             with self._lock:
                 if self.broken is None:
-                    self._append(records.refused(self.clock(), message.request_id, subject, refusal))
+                    self._append(records.refused(self.clock(), message.request_id, _subject(message), refusal))
             return _refused(message, refusal)
 
     def _sign(self, request: SignRequest) -> Message:
@@ -121,7 +134,20 @@ class Signer:
             row = self._row_of_version(request, tx) or self._decide(request, chain, tx, now)
             return Signed(request.request_id, self._signatures(request.chain, psbt, tx), row)
 
-    def _row_of_version(self, request: SignRequest, tx: DecodedTx) -> int:
+    def _sign_safe(self, request: SignSafeRequest) -> Message:
+        self._may_act(halted=self.books.halted)
+        chain = self.policy.safes.get(request.chain)
+        if chain is None:
+            raise RefusedError(RefusalTag.CHAIN_UNKNOWN, f"{request.chain[:80]} is no EVM chain of this policy")
+        with self._reading:
+            tx = decode_safe_tx(request.safe_tx, chain)
+        with self._lock:
+            now = self._may_act(halted=self.books.halted)
+            row = self._row_of_version(request, tx) or self._decide_safe(request, chain, tx, now)
+            signature = self._owners[request.chain].sign_recoverable(bytes.fromhex(tx.txid[2:]))
+            return SafeSigned(request.request_id, signature, row)
+
+    def _row_of_version(self, request: SignRequest | SignSafeRequest, tx: DecodedTx | DecodedSafeTx) -> int:
         """Give the row that decided on this very chain tx, or 0: the same bytes are not judged or counted again."""
         version = self.books.versions.get((request.chain, tx.txid))
         if version is None:
@@ -133,17 +159,21 @@ class Signer:
         return version.row
 
     def _decide(self, request: SignRequest, chain: ChainPolicy, tx: DecodedTx, now: int) -> int:
+        claims = self._claims(request, Terms(self.policy.deployment, chain.parameters, {chain.parameters.asset.id}))
+        case = Case(now, self.policy.limits, self.books, claims, chain, tx)
+        _raise(judge(case))
+        return self._append(records.signed(case, request))
+
+    def _decide_safe(self, request: SignSafeRequest, chain: SafePolicy, tx: DecodedSafeTx, now: int) -> int:
+        claims = self._claims(request, Terms(self.policy.deployment, chain.parameters, chain.tokens.values()))
+        case = SafeCase(now, self.policy.limits, self.books, claims, chain, tx)
+        _raise(judge_safe(case))
+        return self._append(records.safe_signed(case, request))
+
+    def _claims(self, request: SignRequest | SignSafeRequest, terms: Terms) -> tuple[Claim, ...]:
         if len(request.evidence) > MAX_INTENTS:
             raise RefusedError(RefusalTag.REQUEST_MALFORMED, f"a request holds at most {MAX_INTENTS} intents")
-        claims = tuple(
-            read_claim(item, self.policy.deployment, chain.parameters, self.enrolment) for item in request.evidence
-        )
-        limits = self.policy.limits[chain.parameters.asset.id]
-        case = Case(now, chain, limits, self.books, tx, claims)
-        refusal = judge(case)
-        if refusal is not None:
-            raise RefusedError(refusal.tag, refusal.reason, refusal.payout)
-        return self._append(records.signed(case, request))
+        return tuple(read_claim(item, terms, self.enrolment) for item in request.evidence)
 
     def _signatures(self, chain: str, psbt: Psbt, tx: DecodedTx) -> bytes:
         keys = [self._accounts[chain].derive((item.place.branch, item.place.index)) for item in tx.inputs]
@@ -156,9 +186,9 @@ class Signer:
         now = self._may_act(halted=False)
         digest = hashlib.sha256(request.evidence.intent).digest()
         payout = _payout(request.evidence)
-        slot = self.books.slot_of_intent.get(digest.hex())
-        if slot is not None:
-            reason = f"the intent was signed in journal row {slot.row}; it can still be paid"
+        signed = self.books.signed_rows.get(digest.hex())
+        if signed is not None:
+            reason = f"the intent was signed in journal row {signed}; it can still be paid"
             raise RefusedError(RefusalTag.INTENT_SIGNED, reason, payout)
         row = self.books.void_rows.get(digest.hex())
         if row is None:
@@ -232,6 +262,22 @@ class Signer:
                 raise
             self.books.apply(row, body)
             return row
+
+
+def _subject(message: Decided) -> bytes:
+    """Give the bytes that a refusal is about."""
+    match message:
+        case SignRequest():
+            return message.psbt
+        case SignSafeRequest():
+            return message.safe_tx
+        case VoidRequest():
+            return message.evidence.intent
+
+
+def _raise(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise RefusedError(refusal.tag, refusal.reason, refusal.payout)
 
 
 def _payout(evidence: SignedIntent) -> str:

@@ -1,4 +1,4 @@
-"""Address text to script; the signer makes every script itself.
+"""Address text to what is paid: a script, or on an EVM chain the 20 bytes of an address. The signer makes it itself.
 
 Base58Check for P2PKH and P2SH; BIP 173 for witness version 0 and BIP 350 for versions 1 to 16. embit's own
 ``address_to_scriptpubkey`` is not used: it takes an address of any network and knows no version above 1.
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from embit import base58, bech32
 
+from strongroom_core.abi import InvalidCallError, parse_address
 from strongroom_signer.errors import DestinationError
+from strongroom_signer.evm_chains import EvmParameters
+from strongroom_signer.keccak import keccak256
 
 if TYPE_CHECKING:
     from strongroom_signer.chains import ChainParameters
@@ -18,6 +21,24 @@ if TYPE_CHECKING:
 MAX_ADDRESS_CHARACTERS: Final = 90
 _HASH_BYTES: Final = 20
 _OP_1_MINUS_1: Final = 0x50
+# Below it stand the zero address and the precompiled contracts: what is sent there is burnt.
+_FIRST_ACCOUNT: Final = 0x10000
+
+
+def payee(address: str, chain: ChainParameters | EvmParameters) -> bytes:
+    """Give what ``address`` names on ``chain``: an output script, or the 20 bytes. Raises ``DestinationError``."""
+    return _account(address) if isinstance(chain, EvmParameters) else script_of(address, chain)
+
+
+def _account(address: str) -> bytes:
+    try:
+        account = parse_address(address, keccak256)
+    except InvalidCallError as error:
+        raise DestinationError(error.message) from None
+    if int.from_bytes(account, "big") < _FIRST_ACCOUNT:
+        message = "nobody has this address; what is sent there is burnt"
+        raise DestinationError(message)
+    return account
 
 
 def script_of(address: str, chain: ChainParameters) -> bytes:

@@ -10,10 +10,12 @@ import tomllib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from strongroom_core.abi import MAX_UINT256
 from strongroom_core.ids import InvalidIdError, MerchantId
 from strongroom_signer.chains import PARAMETERS
-from strongroom_signer.destination import script_of
+from strongroom_signer.destination import payee
 from strongroom_signer.errors import DestinationError, EnrolmentError
+from strongroom_signer.evm_chains import evm_chain_of
 from strongroom_signer.keyset import FIRST_MERCHANT_BRANCH
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _BY_ASSET: Final = {item.asset.id: item for item in PARAMETERS.values()}
 class Caps:
     """One merchant's caps in one asset, in base units; the windows are as long as the policy's for the asset.
 
+    ``scripts`` are what the destinations name: output scripts, or addresses of 20 bytes.
     Payments to ``destinations`` count against ``per_window``; all others against ``unlisted_per_window`` too.
     """
 
@@ -43,14 +46,15 @@ class Caps:
 
     def __post_init__(self) -> None:
         """Refuse unknown assets, numbers out of range and texts that are no address. Raises ``EnrolmentError``."""
-        chain = _BY_ASSET.get(self.asset)
+        bitcoin = _BY_ASSET.get(self.asset)
+        chain = bitcoin or evm_chain_of(self.asset)
         if chain is None:
             message = f"{self.asset!r} is not an asset that this signer knows"
             raise EnrolmentError(message)
         for name in _CAPS:
-            _check_number(name, getattr(self, name), 0, MAX_BASE_UNITS)
+            _check_number(name, getattr(self, name), 0, MAX_BASE_UNITS if bitcoin else MAX_UINT256)
         try:
-            scripts = frozenset(script_of(address, chain) for address in self.destinations)
+            scripts = frozenset(payee(address, chain) for address in self.destinations)
         except DestinationError as error:
             raise EnrolmentError(error.message) from None
         object.__setattr__(self, "scripts", scripts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nacl.exceptions import CryptoError
@@ -9,24 +10,36 @@ from nacl.signing import VerifyKey
 
 from strongroom_core.intents import InvalidIntentError, PaymentIntent
 from strongroom_core.refusals import RefusalTag
-from strongroom_signer.destination import script_of
+from strongroom_signer.destination import payee
 from strongroom_signer.errors import DestinationError, RefusedError
 from strongroom_signer.model import Claim
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from strongroom_core.intents import SignedIntent
     from strongroom_signer.chains import ChainParameters
     from strongroom_signer.enrolment import Caps, EnrolledMerchant, Enrolment
+    from strongroom_signer.evm_chains import EvmParameters
 
 
-def read_claim(evidence: SignedIntent, deployment: str, chain: ChainParameters, enrolment: Enrolment) -> Claim:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all intents of a request must be for: this deployment, this chain, one of these assets (CAIP-19)."""
+
+    deployment: str
+    chain: ChainParameters | EvmParameters
+    assets: Collection[str]
+
+
+def read_claim(evidence: SignedIntent, terms: Terms, enrolment: Enrolment) -> Claim:
     """Judge one piece of evidence on its own. Raises ``RefusedError`` with the tag of the first rule that says no."""
     intent = decode_intent(evidence)
-    _check_deployment(intent, deployment)
-    _check_asset(intent, chain)
+    _check_deployment(intent, terms.deployment)
+    _check_asset(intent, terms)
     merchant, caps = _enrolled(intent, enrolment)
     _check_signature(intent, evidence, merchant)
-    return Claim(intent, intent.hash, _script(intent, chain), caps, evidence)
+    return Claim(intent, intent.hash, _script(intent, terms.chain), caps, evidence)
 
 
 def decode_intent(evidence: SignedIntent) -> PaymentIntent:
@@ -43,9 +56,9 @@ def _check_deployment(intent: PaymentIntent, deployment: str) -> None:
         raise RefusedError(RefusalTag.INTENT_DEPLOYMENT, reason, intent.payout)
 
 
-def _check_asset(intent: PaymentIntent, chain: ChainParameters) -> None:
-    if intent.asset != chain.asset.id:
-        reason = f"the intent pays {intent.asset}, and the chain tx moves {chain.asset.id}"
+def _check_asset(intent: PaymentIntent, terms: Terms) -> None:
+    if intent.asset not in terms.assets:
+        reason = f"the intent pays {intent.asset}, which this policy does not have on {terms.chain.chain.name}"
         raise RefusedError(RefusalTag.ASSET_UNKNOWN, reason, intent.payout)
 
 
@@ -76,11 +89,11 @@ def is_signed(evidence: SignedIntent) -> bool:
     return True
 
 
-def _script(intent: PaymentIntent, chain: ChainParameters) -> bytes:
+def _script(intent: PaymentIntent, chain: ChainParameters | EvmParameters) -> bytes:
     if intent.tag:
         reason = f"{chain.chain.name} has no destination tags; a payment that needs one would be lost"
         raise RefusedError(RefusalTag.DESTINATION_INVALID, reason, intent.payout)
     try:
-        return script_of(intent.destination, chain)
+        return payee(intent.destination, chain)
     except DestinationError as error:
         raise RefusedError(RefusalTag.DESTINATION_INVALID, error.message, intent.payout) from None

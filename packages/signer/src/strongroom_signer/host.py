@@ -68,12 +68,11 @@ def found(folder: Folder, text: bytes, clock: Callable[[], int] = unix_seconds) 
     """Write row 1: this key, this policy. Raises ``PolicyError``, ``BusyError``; ``SignerError`` where it is done."""
     policy = parse_policy(text)
     public = read_public(folder.key)
-    for chain, rules in policy.chains.items():
-        own = public.accounts.get(chain)
-        test = rules.parameters.chain.test
-        if own not in {key.text(test=test) for key in rules.hot.keys}:
+    for chain, own_keys in policy.hot_keys.items():
+        own = public.accounts.get(chain, "")
+        if own not in own_keys:
             message = (
-                f"chains.{chain}: none of the hot keys is this signer's own ({own or 'it has no key for the chain'})"
+                f"chains.{chain}: none of the hot keys is this signer's own ({own or 'it has no key of the chain'})"
             )
             raise PolicyError(message)
     with _writing(folder) as journal:
@@ -101,9 +100,8 @@ def change_policy(folder: Folder, text: bytes, passphrase: bytes, clock: Callabl
 
 def check_keys(key: OpenKey, policy: Policy) -> None:
     """Refuse a policy in whose hot key sets this signer's key does not stand. Raises ``PolicyError``."""
-    for chain, rules in policy.chains.items():
-        own = key.account_key(chain)
-        if own not in rules.hot.keys:
+    for chain, own_keys in policy.hot_keys.items():
+        if key.public_text(chain) not in own_keys:
             message = f"chains.{chain}: none of the hot keys is this signer's own"
             raise PolicyError(message)
 

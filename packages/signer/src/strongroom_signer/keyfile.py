@@ -15,10 +15,13 @@ from nacl import pwhash
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
+from strongroom_core.abi import address_text
 from strongroom_signer.chains import PARAMETERS
 from strongroom_signer.curve import PrivateNode
 from strongroom_signer.errors import KeyFileError
+from strongroom_signer.evm_chains import EVM_PARAMETERS
 from strongroom_signer.files import is_private, write_private
+from strongroom_signer.keccak import keccak256
 from strongroom_signer.keyset import AccountKey
 
 if TYPE_CHECKING:
@@ -39,7 +42,10 @@ _FIELDS: Final = {"version", "name", "kdf", "operations", "memory", "salt", "box
 
 @dataclass(frozen=True, slots=True)
 class PublicHalf:
-    """What of a key file may be shown: its name, fingerprint (4 bytes) and account keys by CAIP-2 chain id."""
+    """What of a key file may be shown: its name, fingerprint (4 bytes), and its part in a chain by CAIP-2 id.
+
+    That part is an account key with its origin on a bitcoin-like, and an owner's address (EIP-55) on an EVM chain.
+    """
 
     name: str
     fingerprint: bytes
@@ -63,6 +69,20 @@ class OpenKey:
         node = self.account(chain_id).public()
         return AccountKey(self.master.fingerprint, PARAMETERS[chain_id].account_path, node)
 
+    def owner(self, chain_id: str) -> PrivateNode:
+        """Give the key that owns a Safe on an EVM chain."""
+        return self.master.derive(EVM_PARAMETERS[chain_id].owner_path)
+
+    def owner_address(self, chain_id: str) -> bytes:
+        """Give the owner's address (20 bytes) on an EVM chain."""
+        return self.owner(chain_id).public().account
+
+    def public_text(self, chain_id: str) -> str:
+        """Write this key's part in a chain, as a policy names it."""
+        if chain_id in EVM_PARAMETERS:
+            return address_text(self.owner_address(chain_id), keccak256)
+        return self.account_key(chain_id).text(test=PARAMETERS[chain_id].chain.test)
+
 
 def create(path: Path, name: str, chains: tuple[str, ...], passphrase: bytes, cost: str = "moderate") -> PublicHalf:
     """Make a new key file (0600) and give its public half. Raises ``KeyFileError`` where one is there already."""
@@ -74,7 +94,7 @@ def create(path: Path, name: str, chains: tuple[str, ...], passphrase: bytes, co
 
 def _seal(path: Path, name: str, seed: bytes, chains: tuple[str, ...], passphrase: bytes, cost: str) -> PublicHalf:
     key = _opened(name, seed)
-    accounts = {chain: key.account_key(chain).text(test=PARAMETERS[chain].chain.test) for chain in chains}
+    accounts = {chain: key.public_text(chain) for chain in chains}
     operations, memory = KDF_COSTS[cost]
     salt = secrets.token_bytes(SALT_BYTES)
     body = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -54,9 +55,51 @@ class DecodedTx:
         return -(-self.weight // 4)
 
 
+class MovementKind(StrEnum):
+    """What a call of a Safe is: money to somebody, back from the cold Safe's allowance, or to the cold Safe."""
+
+    PAYMENT = "payment"
+    DRAW = "draw"
+    SWEEP = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One call of a Safe: so much of an asset (CAIP-19) in base units, to an address of 20 bytes."""
+
+    kind: MovementKind
+    asset: str
+    to: bytes
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedSafeTx:
+    """A Safe transaction as this signer reads it; ``txid`` is the safeTxHash that it computed, ``0x`` and 64 digits."""
+
+    txid: str
+    nonce: int
+    movements: tuple[Movement, ...]
+    cancel: bool
+
+    def of_kind(self, kind: MovementKind) -> tuple[Movement, ...]:
+        """Its movements of one kind, in order."""
+        return tuple(item for item in self.movements if item.kind is kind)
+
+    def sums(self, kind: MovementKind) -> dict[str, int]:
+        """What its movements of one kind come to, in base units by asset."""
+        found: dict[str, int] = {}
+        for item in self.of_kind(kind):
+            found[item.asset] = found.get(item.asset, 0) + item.amount
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A payment that a merchant's signature was found on, with the script we made and the caps of that merchant."""
+    """A payment that a merchant's signature was found on, with the caps of that merchant.
+
+    ``script`` is what we read the destination as: an output script, or an address of 20 bytes.
+    """
 
     intent: PaymentIntent
     hash: bytes

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from strongroom_core.abi import MAX_UINT256, address_text
 from strongroom_signer.chains import PARAMETERS, ChainParameters
 from strongroom_signer.errors import KeySetError, PolicyError
+from strongroom_signer.evm_chains import EVM_PARAMETERS
+from strongroom_signer.keccak import keccak256
 from strongroom_signer.keyset import COLD, HOT, AccountKey, KeySet, Place, require_distinct
+from strongroom_signer.safe_policy import read_safe_policy
+from strongroom_signer.tables import exactly, numbers, tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from strongroom_signer.safe_policy import SafePolicy
 
 VERSION: Final = 1
 MAX_BASE_UNITS: Final = 2**63 - 1
@@ -35,6 +42,14 @@ _LIMIT_NUMBERS: Final = {
     "per_window": (1, MAX_BASE_UNITS),
     "window_seconds": (MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS),
     "payout_fee": (0, MAX_BASE_UNITS),
+}
+# Wei: more than 64 bits have room for.
+_SAFE_LIMIT_NUMBERS: Final = {
+    "per_payout": (1, MAX_UINT256),
+    "per_window": (1, MAX_UINT256),
+    "window_seconds": (MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS),
+    "payout_fee": (0, MAX_UINT256),
+    "draw_per_day": (0, MAX_UINT256),
 }
 
 
@@ -69,28 +84,43 @@ class AssetLimits:
     """Limits of one asset in base units; ``per_window`` is for all merchants together, in ``window_seconds``.
 
     ``payout_fee`` is the flat fee that a merchant pays for a payout: an intent whose ceiling is below it is not signed.
+    ``draw_per_day`` is what a rolling day may draw from the cold Safe's allowance; no bitcoin-like has one.
     """
 
     per_payout: int
     per_window: int
     window_seconds: int
     payout_fee: int
+    draw_per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy in force; ``hash`` is the SHA-256 of the file's bytes."""
+    """The policy in force, by CAIP-2 and CAIP-19 ids; ``hash`` is the SHA-256 of the file's bytes.
+
+    ``chains`` are the bitcoin-likes, ``safes`` the EVM chains.
+    """
 
     deployment: str
     chains: dict[str, ChainPolicy]
     limits: dict[str, AssetLimits]
     hash: bytes
+    safes: dict[str, SafePolicy] = field(default_factory=dict)
+
+    @property
+    def hot_keys(self) -> dict[str, set[str]]:
+        """What of each chain may be a signer's own, as it writes it: account keys with their origin, or addresses."""
+        keys = {name: {key.text(test=_test(chain)) for key in chain.hot.keys} for name, chain in self.chains.items()}
+        owners = {
+            name: {address_text(item, keccak256) for item in safe.hot_owners} for name, safe in self.safes.items()
+        }
+        return keys | owners
 
 
 def parse_policy(data: bytes) -> Policy:
     """Read a policy file. Raises ``PolicyError`` that names the setting."""
     body = _toml(data)
-    _exactly(body, {"version", "deployment", "chains", "assets"}, "the policy")
+    exactly(body, {"version", "deployment", "chains", "assets"}, "the policy")
     if body["version"] != VERSION:
         message = f"version must be {VERSION}"
         raise PolicyError(message)
@@ -98,11 +128,13 @@ def parse_policy(data: bytes) -> Policy:
     if not isinstance(deployment, str) or not _DEPLOYMENT.fullmatch(deployment):
         message = "deployment must be 1 to 64 printable ASCII characters without blanks"
         raise PolicyError(message)
-    chains = {name: _chain(name, table) for name, table in _tables(body, "chains").items()}
-    limits = {name: _limits(name, table) for name, table in _tables(body, "assets").items()}
-    _check_pairs(chains, limits)
+    named = tables(body, "chains")
+    limits = {name: _limits(name, table) for name, table in tables(body, "assets").items()}
+    safes = {name: _safe(name, table, limits) for name, table in named.items() if name in EVM_PARAMETERS}
+    chains = {name: _chain(name, table) for name, table in named.items() if name not in safes}
+    _check_pairs(chains, safes, limits)
     _check_chains_apart(chains)
-    return Policy(deployment, chains, limits, hashlib.sha256(data).digest())
+    return Policy(deployment, chains, limits, hashlib.sha256(data).digest(), safes)
 
 
 def _toml(data: bytes) -> dict[str, Any]:
@@ -116,17 +148,18 @@ def _toml(data: bytes) -> dict[str, Any]:
 def _chain(name: str, table: dict[str, Any]) -> ChainPolicy:
     parameters = PARAMETERS.get(name)
     if parameters is None:
-        message = f"chains.{name}: not a chain that this signer knows; known are {', '.join(sorted(PARAMETERS))}"
+        known = ", ".join(sorted({**PARAMETERS, **EVM_PARAMETERS}))
+        message = f"chains.{name}: not a chain that this signer knows; known are {known}"
         raise PolicyError(message)
-    _exactly(table, {HOT, COLD, *_CHAIN_NUMBERS}, f"chains.{name}")
-    numbers = _numbers(table, _CHAIN_NUMBERS, f"chains.{name}")
+    exactly(table, {HOT, COLD, *_CHAIN_NUMBERS}, f"chains.{name}")
+    settings = numbers(table, _CHAIN_NUMBERS, f"chains.{name}")
     try:
         hot, cold = (_key_set(key_set, table[key_set], parameters) for key_set in (HOT, COLD))
         require_distinct((hot, cold))
     except KeySetError as error:
         message = f"chains.{name}: {error.message}"
         raise PolicyError(message) from None
-    return ChainPolicy(parameters, hot, cold, **numbers)
+    return ChainPolicy(parameters, hot, cold, **settings)
 
 
 def _key_set(name: str, keys: object, parameters: ChainParameters) -> KeySet:
@@ -137,14 +170,29 @@ def _key_set(name: str, keys: object, parameters: ChainParameters) -> KeySet:
     return KeySet(name, tuple(AccountKey.parse(key, test=test, path=path) for key in keys))
 
 
+def _safe(name: str, table: dict[str, Any], limits: dict[str, AssetLimits]) -> SafePolicy:
+    return read_safe_policy(EVM_PARAMETERS[name], table, [asset for asset in limits if _chain_of(asset) == name])
+
+
 def _limits(name: str, table: dict[str, Any]) -> AssetLimits:
-    _exactly(table, set(_LIMIT_NUMBERS), f"assets.{name}")
-    return AssetLimits(**_numbers(table, _LIMIT_NUMBERS, f"assets.{name}"))
+    wanted = _SAFE_LIMIT_NUMBERS if _chain_of(name) in EVM_PARAMETERS else _LIMIT_NUMBERS
+    exactly(table, set(wanted), f"assets.{name}")
+    return AssetLimits(**numbers(table, wanted, f"assets.{name}"))
 
 
-def _check_pairs(chains: dict[str, ChainPolicy], limits: dict[str, AssetLimits]) -> None:
+def _test(chain: ChainPolicy) -> bool:
+    return chain.parameters.chain.test
+
+
+def _chain_of(asset: str) -> str:
+    return asset.partition("/")[0]
+
+
+def _check_pairs(chains: dict[str, ChainPolicy], safes: dict[str, SafePolicy], limits: dict[str, AssetLimits]) -> None:
     wanted = {chain.parameters.asset.id for chain in chains.values()}
-    if not chains or wanted != set(limits):
+    # Which assets an EVM chain has is what the policy says; each of them was read there.
+    found = {asset for asset in limits if _chain_of(asset) not in safes}
+    if not (chains or safes) or wanted != found:
         message = f"every chain needs limits for its coin, and no other: wanted assets are {', '.join(sorted(wanted))}"
         raise PolicyError(message)
 
@@ -157,27 +205,3 @@ def _check_chains_apart(chains: dict[str, ChainPolicy]) -> None:
     if len(set(keys)) != len(keys):
         message = "one key stands in two chains; a signer has one test network, since all of them share a coin type"
         raise PolicyError(message)
-
-
-def _tables(body: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    tables = body[name]
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        message = f"{name} must hold tables"
-        raise PolicyError(message)
-    return tables
-
-
-def _exactly(table: dict[str, Any], names: set[str], where: str) -> None:
-    missing, unknown = names - set(table), set(table) - names
-    if missing or unknown:
-        message = f"{where}: missing settings {sorted(missing)}, unknown settings {sorted(unknown)}"
-        raise PolicyError(message)
-
-
-def _numbers(table: dict[str, Any], names: dict[str, tuple[int, int]], where: str) -> dict[str, int]:
-    for name, (low, high) in names.items():
-        value = table[name]
-        if type(value) is not int or not low <= value <= high:
-            message = f"{where}.{name} must be an integer from {low} to {high}"
-            raise PolicyError(message)
-    return {name: table[name] for name in names}

@@ -6,13 +6,15 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom_signer import books
+from strongroom_signer.model import MovementKind
 from strongroom_signer.rules import own_outputs
 
 if TYPE_CHECKING:
-    from strongroom_core.messages import SignRequest
-    from strongroom_signer.model import Claim, DecodedTx, Refusal
+    from strongroom_core.messages import SignRequest, SignSafeRequest
+    from strongroom_signer.model import Claim, DecodedSafeTx, DecodedTx, Refusal
     from strongroom_signer.policy import Policy
     from strongroom_signer.rules import Case
+    from strongroom_signer.safe_rules import SafeCase
 
 # What a stranger can make us write is cut here; a request's own id and chain name are shorter.
 MAX_TEXT: Final = 200
@@ -58,7 +60,7 @@ def voided(at: int, request_id: str, intent_hash: bytes, payout: str) -> Body:
 
 
 def refused(at: int, request_id: str, subject: bytes, refusal: Refusal) -> Body:
-    """No was said; ``subject`` is the SHA-256 of what was judged: the PSBT's bytes, or the intent's."""
+    """No was said; ``subject`` is the SHA-256 of the bytes that were judged: PSBT, Safe transaction or intent."""
     return {
         "kind": books.REFUSED,
         "at": at,
@@ -95,6 +97,27 @@ def signed(case: Case, request: SignRequest) -> Body:
         "change": _change(case.tx, case.claims),
         "fee": case.tx.fee,
     }
+
+
+def safe_signed(case: SafeCase, request: SignSafeRequest) -> Body:
+    """Yes was said to a Safe transaction; written and synced before its signature is made."""
+    return {
+        "kind": books.SAFE_SIGNED,
+        "at": case.now,
+        "request": request.request_id[:MAX_TEXT],
+        "chain": case.chain_id,
+        "safe": case.safe,
+        "nonce": case.tx.nonce,
+        "txid": case.tx.txid,
+        "payments": [_payment(claim) for claim in case.claims],
+        "draws": _movements(case.tx, MovementKind.DRAW),
+        "sweeps": _movements(case.tx, MovementKind.SWEEP),
+        "cancel": case.tx.cancel,
+    }
+
+
+def _movements(tx: DecodedSafeTx, kind: MovementKind) -> list[Body]:
+    return [{"asset": item.asset, "amount": item.amount} for item in tx.of_kind(kind)]
 
 
 def _payment(claim: Claim) -> Body:
