@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.crashes import Lot
 from tests.integration.chains.support import CHAIN, PATIENCE_SECONDS, Scene, fold, until, watching
 
 PROGRAM = Path(__file__).with_name("run_watcher.py")
@@ -63,12 +64,11 @@ async def _round(scene: Scene, address: str, chance: random.Random, usual: float
 
 
 @pytest.mark.slow
-async def test_killed_at_any_point_it_resumes_exactly(scene: Scene) -> None:
-    chance = random.Random(20_261_122)
+async def test_killed_at_any_point_it_resumes_exactly(scene: Scene, lot: Lot) -> None:
     address = scene.watched_address()
     scene.node.mine(8)
-    usual = await _round(scene, address, chance, PATIENCE_SECONDS)
-    for _ in range(ROUNDS):
+    usual = await _round(scene, address, random.Random(lot.seed), PATIENCE_SECONDS)
+    for chance in lot.rounds(ROUNDS):
         await _round(scene, address, chance, usual)
         fold(await scene.events())  # whatever is there so far adds up
     async with watching(scene):

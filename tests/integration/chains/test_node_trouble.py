@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from strongroom.chains.bitcoin.node import BitcoinNode
-from strongroom.chains.bitcoin.rpc import RpcClient, call_of
+from strongroom.chains.bitcoin.rpc import RpcClient
 from strongroom.chains.errors import NodeAuthError, NodeDownError, NodeRefusedError
+from strongroom.chains.jsonrpc import call_of
 from strongroom.chains.model import ChainStatus, Tip
 from strongroom_core.assets import LITECOIN_REGTEST
 from tests.fixtures.bitcoin import MiningNode, NodeFactory

@@ -54,14 +54,35 @@ class NodeAuthError(NodeError):
 
 
 class NodeRefusedError(NodeError):
-    """The node answered a call with an error; ``number`` is its own code."""
+    """The node answered a call with an error; ``number`` is its own code, ``data`` what it added."""
 
     code = "node-refused"
 
-    def __init__(self, message: str, number: int = 0) -> None:
+    def __init__(self, message: str, number: int = 0, data: object = None) -> None:
         """Keep the node's own number."""
         super().__init__(message)
         self.number = number
+        self.data = data
+
+
+class CallRevertedError(NodeError):
+    """A contract refused a call, or a chain tx would fail.
+
+    ``data`` is what it returned, such as ABI ``Error(string)``.
+    """
+
+    code = "call-reverted"
+
+    def __init__(self, message: str, data: bytes = b"") -> None:
+        """Keep what the contract returned."""
+        super().__init__(message)
+        self.data = data
+
+
+class EndpointsDisagreeError(NodeError):
+    """Fewer of a chain's endpoints say the same than have to: nothing is believed meanwhile."""
+
+    code = "endpoints-disagree"
 
 
 class BroadcastRejectedError(NodeError):

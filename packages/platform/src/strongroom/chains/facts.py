@@ -50,3 +50,4 @@ class StatusRow:
     node_height: int | None
     detail: str
     deep_reorg: str | None
+    finalized_height: int | None = None

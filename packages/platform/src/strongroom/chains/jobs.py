@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from strongroom.chains.bitcoin.watcher import ProgressCallback, Watcher
+from strongroom.chains.bitcoin.watcher import Watcher
+from strongroom.chains.ethereum.watcher import EthereumWatcher
+from strongroom.chains.recording.keeping import ProgressCallback
 from strongroom.infra.database import Pool
 from strongroom.infra.settings import ChainSettings
 
@@ -12,4 +14,5 @@ async def watch_chain(settings: ChainSettings, pool: Pool, progress: ProgressCal
 
     A second watcher of the same chain stands by until the first one's connection ends.
     """
-    await Watcher(settings, pool, progress).run()
+    kind = EthereumWatcher if settings.is_evm else Watcher
+    await kind(settings, pool, progress).run()

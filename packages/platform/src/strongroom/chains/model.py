@@ -1,7 +1,8 @@
 """What a chain tells: facts about blocks and chain txs, the state of our view of it, and what a node can be asked.
 
-Txids and block hashes are lower-case hex in display order (the reverse of the bytes that are hashed); amounts are whole
-base units; scripts are bytes; heights count from the genesis block, 0.
+Txids and block hashes are lower-case hex in display order (of bitcoin-likes the reverse of the bytes that are hashed;
+of EVM chains with ``0x`` before it); amounts are whole base units; scripts are bytes, of EVM chains an address's 20;
+heights count from the genesis block, 0.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class EventKind(StrEnum):
@@ -30,23 +31,41 @@ class RemovalReason(StrEnum):
     EVICTED = "evicted"  # the node dropped it: expired, mempool full, or its orphaned block's chain did not keep it
 
 
+UNKNOWN_NONCE: Final = -1
+
+
 @dataclass(frozen=True, slots=True)
 class ObservedOutput:
-    """An output that pays a watched script."""
+    """A payment to a watched script: an output, or a token's transfer or coin moved on an EVM chain.
+
+    ``asset`` is its CAIP-19 id. On an EVM chain ``vout`` is the log's place in its chain tx; 1,000,000 and up for coin
+    (the top-level call first, then those inside of it); 2,000,000 and up for coin that only a balance told of, where
+    ``txid`` is the hash of the block in which that balance was read; 3,000,000 and up for what arrived of a token while
+    it was refused, told of later, where ``txid`` is a name that no chain tx has.
+    """
 
     vout: int
     script: bytes
     amount: int
     coinbase: bool
+    asset: str
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedSpend:
-    """An input that spends a coin of ours."""
+    """An input that spends a coin of ours; on an EVM chain, an execution that used up a nonce of a Safe of ours.
+
+    There ``effect`` is the safeTxHash (``0x…``) that was executed, which alone says what it was; ``prev_txid`` is the
+    Safe's address (``0x`` and small letters), ``prev_vout`` the nonce, or ``UNKNOWN_NONCE`` where one execution may
+    have run inside another so that nothing tells which had which. Where it was not a ``success`` nothing moved but the
+    nonce is used up.
+    """
 
     vin: int
     prev_txid: str
     prev_vout: int
+    effect: str = ""
+    success: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +108,17 @@ class ChainStatus(StrEnum):
     OK = "ok"
     SYNCING = "syncing"  # the node, or we behind it, are catching up
     DOWN = "down"  # the node does not answer
-    WRONG_NETWORK = "wrong-network"  # the node's genesis block is another chain's
+    WRONG_NETWORK = "wrong-network"  # the node's genesis block, or number, is another chain's
+    DISAGREE = "disagree"  # fewer endpoints say the same than have to
     REORG_TOO_DEEP = "reorg-too-deep"  # blocks beyond the horizon were orphaned; an operator has to look
 
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """How far the recorded facts reach, and how they stand. ``node_height`` is the node's own, for progress."""
+    """How far the recorded facts reach, and how they stand. ``node_height`` is the node's own, for progress.
+
+    ``finalized_height`` is the highest block that an EVM chain calls final; None where it calls none so.
+    """
 
     chain: str
     height: int | None
@@ -104,6 +127,7 @@ class Tip:
     detail: str
     updated_at: datetime
     node_height: int | None = None
+    finalized_height: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

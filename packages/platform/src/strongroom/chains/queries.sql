@@ -15,11 +15,11 @@ LIMIT %(limit)s
 SELECT event_id, txid, rbf FROM chain_event_tx WHERE event_id = ANY (%s) ORDER BY event_id, position
 
 -- name: event_outputs
-SELECT event_id, txid, vout, script, amount, coinbase FROM chain_event_output WHERE event_id = ANY (%s)
+SELECT event_id, txid, vout, script, amount, coinbase, asset FROM chain_event_output WHERE event_id = ANY (%s)
 ORDER BY event_id, txid, vout
 
 -- name: event_spends
-SELECT event_id, txid, vin, prev_txid, prev_vout FROM chain_event_spend WHERE event_id = ANY (%s)
+SELECT event_id, txid, vin, prev_txid, prev_vout, effect, success FROM chain_event_spend WHERE event_id = ANY (%s)
 ORDER BY event_id, txid, vin
 
 -- name: make_cursor
@@ -37,7 +37,8 @@ UPDATE chain_cursor SET event_id = %(event_id)s
 WHERE consumer = %(consumer)s AND chain = %(chain)s AND event_id <= %(event_id)s
 
 -- name: tip
-SELECT chain, height, hash AS block_hash, status, detail, updated_at, node_height FROM chain_status WHERE chain = %s
+SELECT chain, height, hash AS block_hash, status, detail, updated_at, node_height, finalized_height
+FROM chain_status WHERE chain = %s
 
 -- name: raw_txs
 SELECT txid, raw FROM chain_tx WHERE chain = %(chain)s AND txid = ANY (%(txids)s)
@@ -106,14 +107,14 @@ INSERT INTO chain_event_tx (event_id, position, txid, rbf)
 SELECT * FROM unnest(%(events)s::bigint[], %(positions)s::integer[], %(txids)s::text[], %(rbfs)s::boolean[])
 
 -- name: insert_outputs
-INSERT INTO chain_event_output (event_id, txid, vout, script, amount, coinbase)
+INSERT INTO chain_event_output (event_id, txid, vout, script, amount, coinbase, asset)
 SELECT * FROM unnest(%(events)s::bigint[], %(txids)s::text[], %(vouts)s::integer[], %(scripts)s::bytea[],
-    %(amounts)s::numeric[], %(coinbases)s::boolean[])
+    %(amounts)s::numeric[], %(coinbases)s::boolean[], %(assets)s::text[])
 
 -- name: insert_spends
-INSERT INTO chain_event_spend (event_id, txid, vin, prev_txid, prev_vout)
+INSERT INTO chain_event_spend (event_id, txid, vin, prev_txid, prev_vout, effect, success)
 SELECT * FROM unnest(%(events)s::bigint[], %(txids)s::text[], %(vins)s::integer[], %(prev_txids)s::text[],
-    %(prev_vouts)s::bigint[])
+    %(prev_vouts)s::bigint[], %(effects)s::text[], %(successes)s::boolean[])
 
 -- name: insert_raws
 INSERT INTO chain_tx (chain, txid, raw)
@@ -121,13 +122,15 @@ SELECT %(chain)s, txid, raw FROM unnest(%(txids)s::text[], %(raws)s::bytea[]) AS
 ON CONFLICT (chain, txid) DO NOTHING
 
 -- name: read_status
-SELECT status, detail, deep_reorg, node_height, height, hash FROM chain_status WHERE chain = %s
+SELECT status, detail, deep_reorg, node_height, height, hash, finalized_height FROM chain_status WHERE chain = %s
 
 -- name: write_status
-INSERT INTO chain_status (chain, status, height, hash, node_height, detail, deep_reorg)
-VALUES (%(chain)s, %(status)s, %(height)s, %(hash)s, %(node_height)s, %(detail)s, %(deep_reorg)s)
+-- What the chain calls final is not forgotten while its endpoints are away.
+INSERT INTO chain_status AS s (chain, status, height, hash, node_height, detail, deep_reorg, finalized_height)
+VALUES (%(chain)s, %(status)s, %(height)s, %(hash)s, %(node_height)s, %(detail)s, %(deep_reorg)s, %(finalized_height)s)
 ON CONFLICT (chain) DO UPDATE SET status = EXCLUDED.status, height = EXCLUDED.height, hash = EXCLUDED.hash,
-    node_height = EXCLUDED.node_height, detail = EXCLUDED.detail, deep_reorg = EXCLUDED.deep_reorg, updated_at = now()
+    node_height = EXCLUDED.node_height, detail = EXCLUDED.detail, deep_reorg = EXCLUDED.deep_reorg,
+    finalized_height = COALESCE(EXCLUDED.finalized_height, s.finalized_height), updated_at = now()
 
 -- name: txs_of_event
 SELECT t.txid, c.raw FROM chain_event_tx t JOIN chain_tx c ON c.txid = t.txid AND c.chain = %(chain)s

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from strongroom.chains.bitcoin import store
 from strongroom.chains.bitcoin.memory import Memory
 from strongroom.chains.bitcoin.node import BitcoinNode
 from strongroom.chains.bitcoin.parser import ParsedTx, ScannedBlock, parse_tx, scan_block
 from strongroom.chains.facts import BlockRef, Fact
 from strongroom.chains.model import EventKind, NodeTip, RemovalReason
+from strongroom.chains.recording import store
 from strongroom.infra.database import Connection
 
 BLOCKS_PER_COMMIT: Final = 100

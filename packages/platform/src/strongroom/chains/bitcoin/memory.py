@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from strongroom.chains.bitcoin import store
 from strongroom.chains.bitcoin.parser import ParsedTx, Wanted, outpoint, parse_tx, split_outpoint
 from strongroom.chains.facts import BlockRef, SeenTx
 from strongroom.chains.model import ObservedOutput, ObservedSpend, ObservedTx
+from strongroom.chains.recording import store
 from strongroom.infra.database import Connection
 
 
@@ -30,8 +30,8 @@ class Memory:
     """The watcher's view of one chain."""
 
     chain: str
+    asset: str
     tip: BlockRef | None = None
-    deep_reorg: str | None = None
     scripts: set[bytes] = field(default_factory=set)
     coins: set[bytes] = field(default_factory=set)
     open: dict[str, OpenTx] = field(default_factory=dict)
@@ -46,7 +46,6 @@ class Memory:
 
     async def load(self, connection: Connection) -> None:
         """Read everything that the event log says."""
-        self.deep_reorg = await store.load_deep_reorg(connection, self.chain)
         self.coins.update(outpoint(txid, vout) for txid, vout in await store.load_coins(connection, self.chain))
         await self.load_state(connection)
         await self.load_scripts(connection)
@@ -96,7 +95,7 @@ class Memory:
         """Say what of a chain tx concerns us: outputs to watched scripts, spends of our coins; None: nothing."""
         coinbase = tx.coinbase
         outputs = tuple(
-            ObservedOutput(vout, script, amount, coinbase)
+            ObservedOutput(vout, script, amount, coinbase, self.asset)
             for vout, (amount, script) in enumerate(tx.outputs)
             if script in self.scripts
         )

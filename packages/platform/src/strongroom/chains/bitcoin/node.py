@@ -9,9 +9,10 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
 from strongroom.chains.bitcoin.parser import parse_tx
-from strongroom.chains.bitcoin.rpc import RpcClient, base_units, call_of
+from strongroom.chains.bitcoin.rpc import RpcClient, base_units
 from strongroom.chains.bitcoin.scan import scan_utxos
 from strongroom.chains.errors import BroadcastRejectedError, NodeError, NodeRefusedError, WrongNetworkError
+from strongroom.chains.jsonrpc import call_of
 from strongroom.chains.model import NodeTip, ScanRange, TxPlace, UtxoScan
 from strongroom.infra.settings import ChainSettings
 

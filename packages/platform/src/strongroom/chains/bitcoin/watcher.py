@@ -9,31 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from strongroom.chains.bitcoin import store
 from strongroom.chains.bitcoin.blocks import BlockFollower, Stretch
 from strongroom.chains.bitcoin.memory import Memory
 from strongroom.chains.bitcoin.mempool import MempoolFollower
 from strongroom.chains.bitcoin.node import BitcoinNode, NodeState
 from strongroom.chains.bitcoin.notices import Notices
 from strongroom.chains.bitcoin.parameters import parameters_of
-from strongroom.chains.errors import ChainError, NodeWarmingUpError, WatcherBusyError, WrongNetworkError
-from strongroom.chains.facts import StatusRow
+from strongroom.chains.errors import ChainError, NodeWarmingUpError, WrongNetworkError
 from strongroom.chains.model import ChainStatus
-from strongroom.infra import stops
+from strongroom.chains.recording import store
+from strongroom.chains.recording.announcing import Announcer, Reach, too_deep
+from strongroom.chains.recording.keeping import ProgressCallback, keep_recording
 from strongroom.infra.database import Connection, Pool
 from strongroom.infra.settings import ChainSettings
 
 _log = structlog.get_logger(__name__)
 LAG_BLOCKS: Final = 2  # so far behind is still live: a header is always there a moment before its block
 COMPARE_SECONDS: Final = 60.0  # the whole mempool is compared at least this often, whatever the notices said
-HEARTBEAT_SECONDS: Final = 10.0
-RETRY_SECONDS: Final = 1.0
-ProgressCallback = Callable[[int, int], None]
 
 
 class Watcher:
@@ -52,24 +48,15 @@ class Watcher:
         """Go on until cancelled; losing the database or the lock only starts over from the event log."""
         listener = asyncio.create_task(self._notices.listen())
         try:
-            while True:
-                await self._run_session()
-                await asyncio.sleep(RETRY_SECONDS)
+            await keep_recording(self._pool, self._settings.id, self._run_session)
         finally:
             listener.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await listener
             await self._node.close()
 
-    async def _run_session(self) -> None:
-        try:
-            async with store.sole_writer(self._pool, self._settings.id) as connection:
-                session = Session(self._settings, self._node, self._notices, connection, self._progress)
-                await session.run()
-        except WatcherBusyError as error:
-            _log.info("standing by", reason=error.message)
-        except store.DATABASE_LOST as error:
-            _log.warning("the database is away; starting over from the event log", error=type(error).__name__)
+    async def _run_session(self, connection: Connection) -> None:
+        await Session(self._settings, self._node, self._notices, connection, self._progress).run()
 
 
 class Session:
@@ -89,18 +76,18 @@ class Session:
         self._notices = notices
         self._connection = connection
         self._progress = progress
-        self.memory = Memory(settings.id)
+        self.memory = Memory(settings.id, settings.asset.id)
         self._blocks = BlockFollower(node, self.memory, settings.start_height)
         self._mempool = MempoolFollower(node, self.memory)
         self._network_checked = False
         self._ahead = False  # the memory holds facts that are not recorded
         self._compare_at = 0.0
-        self._written: StatusRow | None = None
-        self._written_at = 0.0
+        self._status = Announcer(settings, connection)
 
     async def load(self) -> None:
         """Rebuild the memory from the event log."""
         await self.memory.load(self._connection)
+        await self._status.load()
         self._notices.distrust()
         tip = self.memory.tip
         _log.info("watching", chain=self._settings.id, height=tip and tip.height, scripts=len(self.memory.scripts))
@@ -127,14 +114,14 @@ class Session:
         except ChainError as error:
             self._network_checked = False
             self._notices.distrust()
-            await self._say(_status_of(error), error.message, None)
+            await self._status.say(_status_of(error), error.message, Reach(self.memory.tip))
 
     async def _follow(self) -> None:
         while True:
             state = await self._node.state()
             waiting = await self._not_ready(state)
             if waiting is not None:
-                await self._say(ChainStatus.SYNCING, waiting, state.tip.height)
+                await self._status.say(ChainStatus.SYNCING, waiting, Reach(self.memory.tip, state.tip.height))
                 return
             await self._catch_up(state)
             if await self._follow_mempool():
@@ -179,24 +166,18 @@ class Session:
         async with self._connection.transaction():
             ids = await store.record(self._connection, self._settings.id, stretch.facts)
             if stretch.depth > self._settings.horizon:
-                await self._stop_crediting(stretch)
+                await self._status.stop_crediting(too_deep(stretch.depth, self._settings.horizon))
             height = stretch.tip.height if stretch.tip else 0
             behind = node_height - height > LAG_BLOCKS
             status = ChainStatus.SYNCING if behind else ChainStatus.OK
-            await self._write(self._row(status, f"block {height} of {node_height}" if behind else "", node_height))
+            detail = f"block {height} of {node_height}" if behind else ""
+            await self._status.say_with(status, detail, Reach(self.memory.tip, node_height))
         self._blocks.recorded(stretch.facts, ids)
         if stretch.orphaned:
             self._compare_at = 0.0
             _log.warning("reorg", chain=self._settings.id, orphaned=stretch.orphaned, depth=stretch.depth)
         if self._progress:
             self._progress(height, node_height)
-
-    async def _stop_crediting(self, stretch: Stretch) -> None:
-        horizon = self._settings.horizon
-        reason = f"a block with {stretch.depth} confirmations was orphaned, beyond the horizon of {horizon}"
-        self.memory.deep_reorg = reason
-        await stops.set_stop(self._connection, stops.Stop.CREDIT, reason, "watcher", self._settings.id)
-        _log.error("reorg too deep", chain=self._settings.id, reason=reason)
 
     async def _follow_mempool(self) -> bool:
         """Record what changed in the mempool; false where the node has moved to another block meanwhile."""
@@ -220,34 +201,9 @@ class Session:
         return True
 
     async def _say_ok(self, node_height: int) -> None:
-        if self.memory.deep_reorg is not None and not await store.credit_stopped(self._connection, self._settings.id):
-            _log.info("the stop after a deep reorg was cleared", chain=self._settings.id)
-            self.memory.deep_reorg = None
         tip = self.memory.tip
         waiting = "" if tip else f"waiting for block {self._settings.start_height}, the first to record"
-        await self._say(ChainStatus.OK, waiting, node_height)
-
-    async def _say(self, status: ChainStatus, detail: str, node_height: int | None) -> None:
-        row = self._row(status, detail, node_height)
-        if row == self._written and time.monotonic() < self._written_at + HEARTBEAT_SECONDS:
-            return
-        async with self._connection.transaction():
-            await self._write(row)
-
-    def _row(self, status: ChainStatus, detail: str, node_height: int | None) -> StatusRow:
-        """Make the row; a deep reorg outlasts ``ok`` until an operator has cleared it."""
-        deep, tip = self.memory.deep_reorg, self.memory.tip
-        if deep is not None and status == ChainStatus.OK:
-            status, detail = ChainStatus.REORG_TOO_DEEP, deep
-        return StatusRow(
-            status, tip.height if tip else None, tip.block_hash if tip else None, node_height, detail, deep
-        )
-
-    async def _write(self, row: StatusRow) -> None:
-        await store.write_status(self._connection, self._settings.id, row)
-        if self._written is None or row.status != self._written.status:
-            _log.info("chain status", chain=self._settings.id, status=row.status, detail=row.detail)
-        self._written, self._written_at = row, time.monotonic()
+        await self._status.say_ok(waiting, Reach(tip, node_height))
 
 
 def _status_of(error: ChainError) -> ChainStatus:

@@ -61,16 +61,20 @@ CREATE TABLE chain_event_output (
     script bytea NOT NULL,
     amount numeric(78, 0) NOT NULL CHECK (amount >= 0),
     coinbase boolean NOT NULL,
+    asset text NOT NULL,
     PRIMARY KEY (event_id, txid, vout),
     FOREIGN KEY (event_id, txid) REFERENCES chain_event_tx (event_id, txid)
 );
 
+-- Of a Safe on an EVM chain: its address, the nonce that was used up, the safeTxHash that was executed, and how it went.
 CREATE TABLE chain_event_spend (
     event_id bigint NOT NULL,
     txid text NOT NULL,
     vin integer NOT NULL CHECK (vin >= 0),
     prev_txid text NOT NULL,
     prev_vout bigint NOT NULL,
+    effect text NOT NULL DEFAULT '',
+    success boolean NOT NULL DEFAULT true,
     PRIMARY KEY (event_id, txid, vin),
     FOREIGN KEY (event_id, txid) REFERENCES chain_event_tx (event_id, txid)
 );
@@ -95,18 +99,73 @@ CREATE TABLE chain_cursor (
 -- cleared the stop of crediting that was set with it.
 CREATE TABLE chain_status (
     chain text PRIMARY KEY,
-    status text NOT NULL CHECK (status IN ('ok', 'syncing', 'down', 'wrong-network', 'reorg-too-deep')),
+    status text NOT NULL CHECK (status IN ('ok', 'syncing', 'down', 'wrong-network', 'disagree', 'reorg-too-deep')),
     height bigint,
     hash text,
     node_height bigint,
     detail text NOT NULL DEFAULT '',
     deep_reorg text,
+    finalized_height bigint,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE TRIGGER chain_status_new AFTER INSERT ON chain_status
     FOR EACH ROW EXECUTE FUNCTION notify_channel('chain');
 CREATE TRIGGER chain_status_wake AFTER UPDATE ON chain_status
-    FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION notify_channel('chain');
+    FOR EACH ROW WHEN (OLD.status <> NEW.status OR OLD.finalized_height IS DISTINCT FROM NEW.finalized_height)
+    EXECUTE FUNCTION notify_channel('chain');
+
+-- Addresses on EVM chains whose coin is found by their balance, where no traces can be had: those that may be paid now, from
+-- the block on that was final when they were handed out.
+CREATE TABLE chain_balance_watch (
+    chain text NOT NULL,
+    script bytea NOT NULL,
+    since_height bigint NOT NULL,
+    until timestamptz NOT NULL,
+    PRIMARY KEY (chain, script)
+);
+
+-- The balance of such an address at the final block at which it was last read; what came since is the difference.
+CREATE TABLE chain_balance (
+    chain text NOT NULL,
+    script bytea NOT NULL,
+    height bigint NOT NULL,
+    balance numeric(78, 0) NOT NULL CHECK (balance >= 0),
+    PRIMARY KEY (chain, script)
+);
+
+CREATE INDEX chain_balance_height ON chain_balance (chain, height);
+
+-- Up to which block coin inside of calls was recorded without traces; gone when balances have explained all up to it.
+CREATE TABLE chain_untraced (
+    chain text PRIMARY KEY,
+    height bigint NOT NULL
+);
+
+-- Tokens that are refused from a block on, though they are on the allow-list: their balances grow without a transfer, or
+-- cannot be read. An operator who knows better accepts the token again; it may be refused again.
+CREATE TABLE chain_refused_token (
+    chain text NOT NULL,
+    asset text NOT NULL,
+    reason text NOT NULL,
+    height bigint NOT NULL,
+    refused_at timestamptz NOT NULL DEFAULT now(),
+    accepted_at timestamptz,
+    PRIMARY KEY (chain, asset)
+);
+
+-- What arrived of a token while it was refused, beside the block's event: no fact that anyone credits. Once the token is
+-- accepted again, and the block final, a later event tells of it (`released_by`).
+CREATE TABLE chain_refused_output (
+    event_id bigint NOT NULL REFERENCES chain_event (id),
+    txid text NOT NULL,
+    vout integer NOT NULL CHECK (vout >= 0),
+    script bytea NOT NULL,
+    amount numeric(78, 0) NOT NULL CHECK (amount >= 0),
+    asset text NOT NULL,
+    released_by bigint REFERENCES chain_event (id),
+    PRIMARY KEY (event_id, txid, vout)
+);
+CREATE INDEX chain_refused_output_held ON chain_refused_output (asset, event_id) WHERE released_by IS NULL;
 
 DO $$
 DECLARE
@@ -119,10 +178,17 @@ BEGIN
 END $$;
 
 GRANT SELECT, INSERT ON chain_event, chain_event_tx, chain_event_output, chain_event_spend, chain_tx TO strongroom_watcher;
-GRANT SELECT ON chain_watch TO strongroom_watcher;
+GRANT SELECT ON chain_watch, chain_balance_watch TO strongroom_watcher;
+GRANT SELECT, INSERT, UPDATE ON chain_refused_token TO strongroom_watcher;
+GRANT SELECT, INSERT, UPDATE (released_by) ON chain_refused_output TO strongroom_watcher;
+GRANT SELECT, INSERT, UPDATE, DELETE ON chain_untraced TO strongroom_watcher;
+GRANT SELECT, INSERT, UPDATE ON chain_balance TO strongroom_watcher;
 GRANT SELECT, INSERT, UPDATE ON chain_status TO strongroom_watcher;
 GRANT SELECT ON chain_event, chain_event_tx, chain_event_output, chain_event_spend, chain_tx, chain_status
     TO strongroom_api, strongroom_worker, strongroom_treasury;
 GRANT SELECT, INSERT ON chain_watch TO strongroom_api, strongroom_worker, strongroom_treasury;
+GRANT SELECT, INSERT, UPDATE ON chain_balance_watch TO strongroom_api, strongroom_worker, strongroom_treasury;
+GRANT SELECT ON chain_refused_token, chain_refused_output TO strongroom_api, strongroom_worker, strongroom_treasury;
+GRANT UPDATE (accepted_at) ON chain_refused_token TO strongroom_worker;
 GRANT SELECT, INSERT, UPDATE ON chain_cursor TO strongroom_worker, strongroom_treasury;
 GRANT SELECT ON chain_cursor TO strongroom_api;

@@ -125,6 +125,7 @@ async def write_status(connection: Connection, chain: str, row: StatusRow) -> No
         "node_height": row.node_height,
         "detail": row.detail,
         "deep_reorg": row.deep_reorg,
+        "finalized_height": row.finalized_height,
     }
     await connection.execute(_SQL["write_status"], values)
 
@@ -189,6 +190,7 @@ async def _record_outputs(connection: Connection, seen: list[tuple[int, int, See
             "scripts": [output.script for _, _, output in rows],
             "amounts": [output.amount for _, _, output in rows],
             "coinbases": [output.coinbase for _, _, output in rows],
+            "assets": [output.asset for _, _, output in rows],
         },
     )
 
@@ -203,6 +205,8 @@ async def _record_spends(connection: Connection, seen: list[tuple[int, int, Seen
             "vins": [spend.vin for _, _, spend in rows],
             "prev_txids": [spend.prev_txid for _, _, spend in rows],
             "prev_vouts": [spend.prev_vout for _, _, spend in rows],
+            "effects": [spend.effect for _, _, spend in rows],
+            "successes": [spend.success for _, _, spend in rows],
         },
     )
 
