@@ -5,5 +5,8 @@ pytest_plugins = [
     "tests.fixtures.scratch",
     "tests.fixtures.postgres",
     "tests.fixtures.bitcoin",
+    "tests.fixtures.ethereum",
+    "tests.fixtures.ethereum_house",
+    "tests.fixtures.crashes",
     "tests.fixtures.shared_data",
 ]

@@ -17,7 +17,8 @@ from strongroom_client.keys import MerchantKey
 from strongroom_client.signing import make_intent, sign_intent, signed_to_json
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import REGTEST_BTC
-from tests.integration.api.stage import Seller, Stage
+from tests.fixtures.platform import Seller
+from tests.integration.api.stage import Stage
 from tests.integration.deposits.feed import Feed, payment
 
 DESTINATION = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,27 +16,20 @@ import httpx
 from strongroom.infra.clock import SystemClock
 from strongroom.infra.components.hosting import free_port
 from strongroom.infra.database import make_pool, transaction
-from strongroom.infra.settings import KeySetSettings, Settings, load_settings
+from strongroom.infra.settings import ChainSettings, Settings, load_settings
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
-from strongroom.merchants import service as merchants
-from strongroom.merchants.model import Merchant, Scope
+from strongroom.merchants.model import Merchant
 from strongroom.rates import jobs as rates
 from strongroom.wallets import service as wallets
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
+from strongroom_core.assets import REGTEST_BTC, Asset
+from tests.fixtures.devnet import USDT, devnet
+from tests.fixtures.platform import NO_NODE, Seller, make_seller, running, tail, write_settings
 from tests.fixtures.postgres import Database
-from tests.integration.wallets.key_sets import key_set
 
 READY_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Seller:
-    """A merchant and a token with every scope."""
-
-    merchant: Merchant
-    token: str
+RATES = {"BTC/EUR": "50000", "BTC/USD": "54321.98", "USDT/EUR": "0.92", "ETH/EUR": "3000"}
 
 
 @dataclass(frozen=True)
@@ -61,74 +50,30 @@ class Stage:
         return httpx.AsyncClient(base_url=self.base_url, headers=headers, timeout=20, trust_env=False)
 
 
-def settings_text(database: Database, folder: Path, port: int, **more: Any) -> str:
-    """The settings file of a stage."""
-    sets = "\n".join(_key_set(key_set(kind)) for kind in ("hot", "cold"))
-    extra = "\n".join(f"{name} = {json.dumps(value)}" for name, value in more.items())
-    return f"""
-deployment = "test"
-data_dir = "{folder}"
-[database]
-host = "127.0.0.1"
-port = {database.cluster.port}
-name = "{database.name}"
-passwords = "{database.cluster.passwords_dir}"
-pool_size = 6
-[api]
-port = {port}
-public_url = "http://127.0.0.1:{port}"
-{extra}
-[rates]
-fixed = {{ "BTC/EUR" = "50000", "BTC/USD" = "54321.98" }}
-stale_after_seconds = 3600
-[webhooks]
-allow_private_destinations = true
-key_file = "{folder / "webhook.key"}"
-[[chains]]
-id = "{BITCOIN_REGTEST.id}"
-rpc_url = "http://127.0.0.1:1"
-cookie_file = "/nonexistent"
-{sets}
-"""
-
-
-def _key_set(found: KeySetSettings) -> str:
-    keys = ", ".join(f'{{ xpub = "{key.xpub}", origin = "{key.origin}" }}' for key in found.keys)
-    return f'[[chains.key_sets]]\nname = "{found.name}"\nkind = "{found.kind}"\nkeys = [{keys}]'
-
-
 @asynccontextmanager
-async def open_stage(database: Database, folder: Path, **api: Any) -> AsyncIterator[Stage]:
-    """Seed a database, start the API process on it, and stop it at the end."""
+async def open_stage(
+    database: Database,
+    folder: Path,
+    chain: dict[str, Any] | None = None,
+    more: tuple[ChainSettings, ...] | None = None,
+    **api: Any,
+) -> AsyncIterator[Stage]:
+    """Seed a database, start the API process on it, and stop it at the end; ``chain`` names a node where there is one.
+
+    ``more`` are its account chains, one unless told; ``api`` goes into that section of the settings.
+    """
     port = free_port()
-    config = folder / "strongroom.toml"
-    config.write_text(settings_text(database, folder, port, **api), encoding="utf-8")
+    chains = (devnet(),) if more is None else more
+    config = write_settings(
+        folder, database, port, deployment="test", rates=RATES, chain=chain or NO_NODE, api=api, more=chains
+    )
     settings = load_settings(config)
     shop, other = await _seed(settings)
     log = folder / "api.log"
-    process = _start(config, log)
-    try:
+    with running("api", config, log) as process:
         base_url = f"http://127.0.0.1:{port}"
         await _wait_until_ready(base_url, process, log)
         yield Stage(settings, database, base_url, shop, other, log)
-    finally:
-        _stop(process)
-
-
-def _start(config: Path, log: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "STRONGROOM_CONFIG": str(config)}
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "strongroom.processes.api"]
-        return subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 async def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -141,38 +86,29 @@ async def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.1)
-    message = f"the API did not start: {_tail(log)}"
+    message = f"the API did not start: {tail(log)}"
     raise AssertionError(message)
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(encoding="utf-8")[-3000:]
 
 
 async def _seed(settings: Settings) -> tuple[Seller, Seller]:
     async with make_pool(settings.dsn("worker"), size=2) as worker:
         async with transaction(worker) as connection:
-            await wallets.sync_key_sets(connection, settings.chains[0])
+            for chain in settings.chains:
+                await wallets.sync_key_sets(connection, chain)
         await rates.poll_rates(worker, settings, rates.sources_of(settings.rates), SystemClock())
         async with make_pool(settings.dsn("api"), size=2) as api, transaction(api) as connection:
-            sellers = [await _seller(connection, settings, name) for name in ("Shop", "Other shop")]
+            sellers = [await make_seller(connection, settings, name) for name in ("Shop", "Other shop")]
         async with transaction(worker) as connection:
             for seller in sellers:
                 await fund(connection, seller.merchant, 50_000_000)
+                if settings.chains[1:]:
+                    await fund(connection, seller.merchant, 100_000_000, USDT)
     return sellers[0], sellers[1]
 
 
-async def _seller(connection: Any, settings: Settings, name: str) -> Seller:
-    merchant = await merchants.create_merchant(connection, name)
-    _, token = await merchants.create_token(connection, merchant.id, list(Scope), "tests")
-    for chain in settings.chains:
-        await wallets.prepare_merchant(connection, chain, merchant.id, merchant.branch, 20)
-    return Seller(merchant, token)
-
-
-async def fund(connection: Any, merchant: Merchant, base_units: int) -> None:
+async def fund(connection: Any, merchant: Merchant, base_units: int, asset: Asset = REGTEST_BTC) -> None:
     """Put money in a merchant's balance, as a credited deposit would."""
-    source = Account(AccountType.CHAIN_COLD, REGTEST_BTC)
-    balance = Account(AccountType.MERCHANT_AVAILABLE, REGTEST_BTC, merchant.id)
-    posting = Posting(source, balance, Amount(REGTEST_BTC, base_units))
-    await ledger.post(connection, [LedgerTransaction("test-fund", f"fund:{merchant.id}", (posting,))])
+    source = Account(AccountType.CHAIN_COLD, asset)
+    balance = Account(AccountType.MERCHANT_AVAILABLE, asset, merchant.id)
+    posting = Posting(source, balance, Amount(asset, base_units))
+    await ledger.post(connection, [LedgerTransaction("test-fund", f"fund:{asset.id}:{merchant.id}", (posting,))])

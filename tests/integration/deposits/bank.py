@@ -14,8 +14,9 @@ from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
 from strongroom.wallets import jobs as wallet_jobs
 from strongroom.wallets import service as wallets
-from strongroom.wallets.model import KeySetKind, Purpose, WalletAddress
+from strongroom.wallets.model import AddressRequest, KeySetKind, Purpose, WalletAddress
 from strongroom_core.amounts import Amount
+from strongroom_core.assets import asset_by_id
 from strongroom_core.ids import MerchantId
 from tests.fixtures.postgres import Database
 from tests.integration.deposits.feed import fresh_hash
@@ -41,12 +42,11 @@ class Bank:
                 await wallets.prepare_merchant(connection, chain, merchant_id, 2 + number, count=10)
         return cls(pg, worker, treasury, chain, merchants)
 
-    async def address(self, merchant: int = 0, reference: str = "inv_1") -> WalletAddress:
-        """A fresh invoice address."""
+    async def address(self, merchant: int = 0, reference: str = "inv_1", asset: str | None = None) -> WalletAddress:
+        """A fresh invoice address, to be paid in ``asset`` where one is named."""
+        wanted = AddressRequest(self.chain.id, self.merchants[merchant], Purpose.INVOICE, reference, asset=asset)
         async with transaction(self.worker) as connection:
-            found = await wallets.hand_out(
-                connection, self.chain.id, self.merchants[merchant], Purpose.INVOICE, reference
-            )
+            found = await wallets.hand_out_many(connection, [wanted])
         return found[0]
 
     async def hot(self) -> None:
@@ -72,21 +72,22 @@ class Bank:
         assert len(found) == 1
         return found[0]
 
-    async def balance(self, kind: AccountType, merchant: int | None = None) -> int:
-        """What stands on an account."""
+    async def balance(self, kind: AccountType, merchant: int | None = None, asset: str | None = None) -> int:
+        """What stands on an account, of the chain's coin unless told."""
         owner = None if merchant is None else self.merchants[merchant]
+        of = asset_by_id(asset) if asset else self.chain.asset
         async with transaction(self.worker) as connection:
-            return await ledger.balance(connection, Account(kind, self.chain.asset, owner))
+            return await ledger.balance(connection, Account(kind, of, owner))
 
-    async def available(self, merchant: int = 0) -> int:
-        return await self.balance(AccountType.MERCHANT_AVAILABLE, merchant)
+    async def available(self, merchant: int = 0, asset: str | None = None) -> int:
+        return await self.balance(AccountType.MERCHANT_AVAILABLE, merchant, asset)
 
-    async def owed(self, merchant: int = 0) -> int:
-        return await self.balance(AccountType.MERCHANT_OWED, merchant)
+    async def owed(self, merchant: int = 0, asset: str | None = None) -> int:
+        return await self.balance(AccountType.MERCHANT_OWED, merchant, asset)
 
-    async def spend(self, amount: int, merchant: int = 0) -> None:
+    async def spend(self, amount: int, merchant: int = 0, asset_id: str | None = None) -> None:
         """A payout of a merchant that has left its balance."""
-        asset = self.chain.asset
+        asset = asset_by_id(asset_id) if asset_id else self.chain.asset
         source = Account(AccountType.MERCHANT_AVAILABLE, asset, self.merchants[merchant])
         posting = Posting(source, Account(AccountType.IN_TRANSIT, asset), Amount(asset, amount))
         async with transaction(self.worker) as connection:

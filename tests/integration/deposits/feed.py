@@ -11,7 +11,7 @@ from typing import Self
 import psycopg
 
 from strongroom.chains.model import ObservedOutput, ObservedSpend, ObservedTx
-from strongroom_core.assets import BITCOIN_REGTEST
+from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
 
 CHAIN = BITCOIN_REGTEST.id
 _numbers = itertools.count(1)
@@ -29,9 +29,21 @@ def payment(
     return ObservedTx(
         fresh_hash(),
         rbf=False,
-        outputs=tuple(ObservedOutput(vout, script, amount, coinbase) for vout, (script, amount) in enumerate(outputs)),
+        outputs=tuple(
+            ObservedOutput(vout, script, amount, coinbase, REGTEST_BTC.id)
+            for vout, (script, amount) in enumerate(outputs)
+        ),
         spends=tuple(ObservedSpend(vin, txid, vout) for vin, (txid, vout) in enumerate(spends)),
     )
+
+
+def transfers(*outputs: tuple[bytes, int, str], txid: str | None = None) -> ObservedTx:
+    """A chain tx of an account chain that brings amounts of assets (by id) to forwarders, log by log."""
+    found = tuple(
+        ObservedOutput(vout, script, amount, coinbase=False, asset=asset)
+        for vout, (script, amount, asset) in enumerate(outputs)
+    )
+    return ObservedTx(txid or f"0x{fresh_hash()}", rbf=False, outputs=found)
 
 
 @dataclass
@@ -50,13 +62,14 @@ class Feed:
     """The active chain and the open chain txs, as the facts written so far say."""
 
     connection: psycopg.Connection[tuple[object, ...]]
+    chain: str = CHAIN
     blocks: list[Block] = field(default_factory=list)
     open: dict[str, int] = field(default_factory=dict)  # txid → the event to take back
 
     @classmethod
-    def start(cls, dsn: str, height: int = 200) -> Self:
+    def start(cls, dsn: str, height: int = 200, chain: str = CHAIN) -> Self:
         """Begin with one empty block, in sync."""
-        feed = cls(psycopg.connect(dsn, autocommit=True))
+        feed = cls(psycopg.connect(dsn, autocommit=True), chain)
         feed.blocks.append(Block(height, fresh_hash("block"), "00" * 32, 0, ()))
         feed.connect()
         feed.status("ok")
@@ -69,14 +82,15 @@ class Feed:
     def height(self) -> int:
         return self.blocks[-1].height
 
-    def status(self, status: str, detail: str = "") -> None:
-        """Say how the chain stands."""
+    def status(self, status: str, detail: str = "", finalized: int | None = None) -> None:
+        """Say how the chain stands, and up to which height it is final."""
         tip = self.blocks[-1]
         self.connection.execute(
-            "INSERT INTO chain_status AS s (chain, status, height, hash, detail) VALUES (%s, %s, %s, %s, %s) "
-            "ON CONFLICT (chain) DO UPDATE SET (status, height, hash, detail) = "
-            "(EXCLUDED.status, EXCLUDED.height, EXCLUDED.hash, EXCLUDED.detail)",
-            [CHAIN, status, tip.height, tip.hash, detail],
+            "INSERT INTO chain_status AS s (chain, status, height, hash, detail, finalized_height) "
+            "VALUES (%s, %s, %s, %s, %s, %s) "
+            "ON CONFLICT (chain) DO UPDATE SET (status, height, hash, detail, finalized_height) = "
+            "(EXCLUDED.status, EXCLUDED.height, EXCLUDED.hash, EXCLUDED.detail, EXCLUDED.finalized_height)",
+            [self.chain, status, tip.height, tip.hash, detail, finalized],
         )
 
     def connect(self, *txs: ObservedTx) -> None:
@@ -125,7 +139,7 @@ class Feed:
         row = self.connection.execute(
             "INSERT INTO chain_event (chain, kind, height, block_hash, parent_hash, block_time, txid, reason, "
             "replaced_by, undoes) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-            [CHAIN, kind, height, block_hash, parent, time, *values.values()],
+            [self.chain, kind, height, block_hash, parent, time, *values.values()],
         ).fetchone()
         assert row is not None
         assert isinstance(row[0], int)
@@ -138,9 +152,9 @@ class Feed:
                 [(event, place, tx.txid, tx.rbf) for place, tx in enumerate(txs)],
             )
             cursor.executemany(
-                "INSERT INTO chain_event_output (event_id, txid, vout, script, amount, coinbase) "
-                "VALUES (%s, %s, %s, %s, %s, %s)",
-                [(event, tx.txid, o.vout, o.script, o.amount, o.coinbase) for tx in txs for o in tx.outputs],
+                "INSERT INTO chain_event_output (event_id, txid, vout, script, amount, coinbase, asset) "
+                "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [(event, tx.txid, o.vout, o.script, o.amount, o.coinbase, o.asset) for tx in txs for o in tx.outputs],
             )
             cursor.executemany(
                 "INSERT INTO chain_event_spend (event_id, txid, vin, prev_txid, prev_vout) VALUES (%s, %s, %s, %s, %s)",

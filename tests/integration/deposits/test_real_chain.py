@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from strongroom.infra.database import transaction
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind
 from tests.fixtures.bitcoin import MiningNode
+from tests.fixtures.crashes import Lot
 from tests.integration.chains.support import Scene, scene_of, until, watching
 from tests.integration.deposits.bank import Bank
 
@@ -116,12 +116,13 @@ async def start_worker(bank: Bank) -> Process:
 
 @pytest.mark.slow
 async def test_a_worker_killed_again_and_again_credits_what_the_node_shows_exactly_once(
-    bank: Bank, scene: Scene
+    bank: Bank, scene: Scene, lot: Lot
 ) -> None:
-    chance = random.Random(20_261_122)
     addresses = [(await bank.address(merchant)).address for merchant in (0, 1)]
+    rounds = 0
     async with watching(scene):
-        for _ in range(5):
+        for chance in lot.rounds(5):
+            rounds += 1
             process = await start_worker(bank)
             for address in addresses:
                 scene.node.pay(address, chance.randrange(1_000, 50_000))
@@ -135,7 +136,7 @@ async def test_a_worker_killed_again_and_again_credits_what_the_node_shows_exact
         await scene.synced()
         await bank.follow()
     deposits = [*await bank.deposits(), *await bank.deposits(1)]
-    assert len(deposits) == 10
+    assert len(deposits) == 2 * rounds
     assert {item.state for item in deposits} == {DepositState.CREDITED}
     async with transaction(bank.worker) as connection:
         descriptors = await wallets.scan_descriptors(connection, bank.chain.id)

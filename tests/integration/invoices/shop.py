@@ -34,6 +34,7 @@ from strongroom_core.ids import AddressId, DepositId, MerchantId
 from tests.fixtures.postgres import Database
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
+RATES = {"BTC/EUR": "50000", "BTC/USD": "54321.98", "USDT/EUR": "0.92", "ETH/EUR": "3000"}
 _HARDENED = 0x80000000
 
 
@@ -68,7 +69,7 @@ def _key(number: int) -> KeySettings:
     return KeySettings(xpub=xpub, origin=f"[{number:08x}/48h/1h/0h/2h]")
 
 
-def make_settings(**invoices: int) -> Settings:
+def make_settings(more: tuple[ChainSettings, ...] = (), **invoices: int) -> Settings:
     chain = ChainSettings(
         id=BITCOIN_REGTEST.id, rpc_url="http://127.0.0.1:1", cookie_file=Path("none"), key_sets=key_sets()
     )
@@ -76,8 +77,8 @@ def make_settings(**invoices: int) -> Settings:
         deployment="test",
         data_dir=Path(),
         database=DatabaseSettings(passwords=Path()),
-        chains=(chain,),
-        rates=RateSettings(fixed={"BTC/EUR": "50000", "BTC/USD": "54321.98"}, spread_ppm=0),
+        chains=(chain, *more),
+        rates=RateSettings(fixed=RATES, spread_ppm=0),
         invoices=InvoiceSettings(
             **{"expires_in_seconds": 900, "monitor_seconds": 86_400, "tolerance_ppm": 5_000, **invoices}
         ),
@@ -127,6 +128,7 @@ class Shop:
             "address_id": invoice.address_id,
             "txid": "ab" * 32,
             "vout": 0,
+            "asset": invoice.asset.id,
             "amount": str(amount),
             "state": state,
             "cycle": 1,
@@ -153,12 +155,13 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop(database: Database, **invoices: int) -> AsyncIterator[Shop]:
-    """Open a shop on a database, with one merchant whose address pools are derived."""
-    settings = make_settings(**invoices)
+async def open_shop(database: Database, more: tuple[ChainSettings, ...] = (), **invoices: int) -> AsyncIterator[Shop]:
+    """Open a shop on a database, with one merchant whose address pools are derived, on ``more`` chains too."""
+    settings = make_settings(more, **invoices)
     async with make_pool(database.dsn("api"), size=4) as api, make_pool(database.dsn("worker"), size=4) as worker:
         async with transaction(worker) as connection:
-            await wallets.sync_key_sets(connection, settings.chains[0])
+            for chain in settings.chains:
+                await wallets.sync_key_sets(connection, chain)
         merchant = await add_merchant(api, settings, "Shop")
         yield Shop(settings, api, worker, SetClock(), RateBook(), merchant)
 

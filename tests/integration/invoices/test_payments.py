@@ -248,6 +248,7 @@ async def test_a_deposit_as_deposits_show_it_is_understood(shop: Shop) -> None:
         coinbase=False,
         rbf=True,
         below_minimum=False,
+        wrong_asset=False,
         confirmations_needed=2,
         state=DepositState.CREDITED,
         height=7,

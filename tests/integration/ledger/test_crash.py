@@ -17,6 +17,7 @@ from strongroom.infra.schema import create_roles, migrate
 from strongroom.ledger import service
 from strongroom.ledger.model import AccountType
 from strongroom.ledger.service import LedgerWriter
+from tests.fixtures.crashes import Lot
 from tests.integration.ledger.books import ALICE, available, credit, house
 
 CALLERS = 8
@@ -32,7 +33,7 @@ def cluster(scratch: Path, request: pytest.FixtureRequest) -> Iterator[PostgresC
         yield made
 
 
-async def test_no_acknowledged_posting_is_lost_and_none_doubled(cluster: PostgresCluster) -> None:
+async def test_no_acknowledged_posting_is_lost_and_none_doubled(cluster: PostgresCluster, lot: Lot) -> None:
     acknowledged: set[str] = set()
     stop = asyncio.Event()
 
@@ -49,9 +50,9 @@ async def test_no_acknowledged_posting_is_lost_and_none_doubled(cluster: Postgre
                     turn += 1
 
         tasks = [asyncio.create_task(caller(number)) for number in range(CALLERS)]
-        for _ in range(KILLS):
-            before = len(acknowledged)
-            while len(acknowledged) < before + 50:  # noqa: ASYNC110 -- a count is waited for, which no event tells
+        for chance in lot.rounds(KILLS):
+            enough = len(acknowledged) + chance.randrange(1, 100)
+            while len(acknowledged) < enough:  # noqa: ASYNC110 -- a count is waited for, which no event tells
                 await asyncio.sleep(0.01)
             pid = cluster.server_pid()
             assert pid is not None

@@ -18,8 +18,10 @@ from strongroom.merchants.service import create_merchant
 from strongroom.payouts import service as payouts
 from strongroom.payouts.model import Payout, PayoutKind
 from strongroom_core.amounts import Amount
+from strongroom_core.assets import REGTEST_BTC, Asset
 from strongroom_core.ids import MerchantId
 from strongroom_core.intents import SignedIntent
+from tests.fixtures.devnet import devnet
 from tests.fixtures.postgres import Database
 from tests.integration.outbound.world import PAYOUT_FEE, Shop
 from tests.unit.signer.kit import CHAIN, DEPLOYMENT, SATS
@@ -42,13 +44,17 @@ class Desk:
                 connection, self.settings, merchant or self.shop.id, signed, PayoutKind.PAYMENT, datetime.now(UTC)
             )
 
-    async def owe(self, amount: int) -> None:
+    async def owe(self, amount: int, asset: Asset = REGTEST_BTC) -> None:
         """What a reversed deposit leaves where the money is gone."""
-        await credit(self.worker, self.settings, AccountType.MERCHANT_OWED, AccountType.CHAIN_HOT, self.shop.id, amount)
+        await credit(self.worker, AccountType.MERCHANT_OWED, AccountType.CHAIN_HOT, self.shop.id, amount, asset)
 
-    async def balance(self, kind: AccountType) -> int:
+    async def have(self, amount: int, asset: Asset) -> None:
+        """Money of the shop in another asset."""
+        await credit(self.worker, AccountType.CHAIN_HOT, AccountType.MERCHANT_AVAILABLE, self.shop.id, amount, asset)
+
+    async def balance(self, kind: AccountType, asset: Asset = REGTEST_BTC) -> int:
         async with transaction(self.pool) as connection:
-            account = Account(kind, self.settings.chains[0].asset, self.shop.id)
+            account = Account(kind, asset, self.shop.id)
             return await ledger.balance(connection, account)
 
 
@@ -58,21 +64,25 @@ async def desk(pg: Database) -> AsyncIterator[Desk]:
     fees = FeeSettings(payout_fee=PAYOUT_FEE)
     chain = ChainSettings(id=CHAIN, rpc_url="http://127.0.0.1:1", cookie_file=nowhere, fees=fees)
     settings = Settings(
-        deployment=DEPLOYMENT, data_dir=nowhere, database=DatabaseSettings(passwords=nowhere), chains=(chain,)
+        deployment=DEPLOYMENT, data_dir=nowhere, database=DatabaseSettings(passwords=nowhere), chains=(chain, devnet())
     )
     async with make_pool(pg.dsn("api"), size=4) as pool, make_pool(pg.dsn("worker"), size=1) as worker:
         async with transaction(pool) as connection:
             shops = [Shop(await create_merchant(connection, name), SigningKey.generate()) for name in ("one", "two")]
-        await credit(worker, settings, AccountType.CHAIN_HOT, AccountType.MERCHANT_AVAILABLE, shops[0].id, SATS)
+        await credit(worker, AccountType.CHAIN_HOT, AccountType.MERCHANT_AVAILABLE, shops[0].id, SATS)
         yield Desk(pg, pool, worker, settings, *shops)
 
 
 async def credit(
-    pool: Pool, settings: Settings, source: AccountType, target: AccountType, merchant: MerchantId, amount: int
+    pool: Pool,
+    source: AccountType,
+    target: AccountType,
+    merchant: MerchantId,
+    amount: int,
+    asset: Asset = REGTEST_BTC,
 ) -> None:
     """Post one posting between accounts of the house and of a merchant."""
-    asset = settings.chains[0].asset
     accounts = [Account(kind, asset, merchant if kind.is_merchant else None) for kind in (source, target)]
     posting = Posting(accounts[0], accounts[1], Amount(asset, amount))
     async with transaction(pool) as connection:
-        await ledger.post(connection, [LedgerTransaction("test", f"{source} {target} {amount}", (posting,))])
+        await ledger.post(connection, [LedgerTransaction("test", f"{source} {target} {amount} {asset.id}", (posting,))])

@@ -19,7 +19,7 @@ from strongroom.wallets.errors import (
     KeySetChangedError,
     KeySetInvalidError,
 )
-from strongroom.wallets.model import AddressRequest, KeySetKind, Purpose
+from strongroom.wallets.model import AddressRequest, KeySet, KeySetKind, Purpose
 from strongroom_core.ids import MerchantId
 from tests.fixtures.postgres import Database
 from tests.integration.wallets.key_sets import chain_settings, key_set
@@ -243,7 +243,8 @@ async def test_a_changed_key_set_is_refused_and_the_recorded_one_stays(
             await service.sync_key_sets(connection, other)
     async with transaction(worker) as connection:
         await service.sync_key_sets(connection, chain)
-        keys = await pools.key_set(connection, chain.id, KeySetKind.HOT)
+        keys = await pools.scheme(connection, chain.id, KeySetKind.HOT)
+    assert isinstance(keys, KeySet)
     assert keys.xpubs == tuple(key.xpub for key in chain.key_sets[0].keys)
 
 

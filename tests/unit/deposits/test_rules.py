@@ -14,7 +14,7 @@ from strongroom.deposits import rules
 from strongroom.deposits.errors import DepositMoveError
 from strongroom.deposits.model import MOVES, Deposit, DepositException, DepositState
 from strongroom.wallets.model import KeySetKind, Purpose
-from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
+from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC, REGTEST_LTC
 from strongroom_core.ids import AddressId, DepositId, MerchantId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,6 +41,7 @@ def deposit(**changes: object) -> Deposit:
         coinbase=False,
         rbf=False,
         below_minimum=False,
+        wrong_asset=False,
         confirmations_needed=3,
         state=DepositState.CONFIRMING,
         height=100,
@@ -126,8 +127,53 @@ def test_small_deposits_wait_until_their_merchants_sum_reaches_the_minimum_and_g
     other = deposit(state=DepositState.CONFIRMED, amount=900, below_minimum=True, merchant_id=MerchantId.new())
     large = deposit(state=DepositState.CONFIRMED, amount=1_000)
     house = deposit(state=DepositState.CONFIRMED, amount=5, below_minimum=True, merchant_id=None, branch=1)
-    assert rules.creditable([*small[:2], other, large, house], 1_000) == [large, house]
-    assert rules.creditable([*small, other], 1_000) == small
+    minimums = {REGTEST_BTC.id: 1_000}
+    assert rules.creditable([*small[:2], other, large, house], minimums) == [large, house]
+    assert rules.creditable([*small, other], minimums) == small
+
+
+def test_small_deposits_of_one_asset_do_not_wait_for_those_of_another() -> None:
+    btc = [deposit(state=DepositState.CONFIRMED, amount=600, below_minimum=True) for _ in range(2)]
+    ltc = [replace(item, id=DepositId.new(), asset=REGTEST_LTC.id) for item in btc]
+    assert rules.creditable([btc[0], ltc[0]], {REGTEST_BTC.id: 1_000, REGTEST_LTC.id: 1_000}) == []
+    assert rules.creditable([*btc, ltc[0]], {REGTEST_BTC.id: 1_000, REGTEST_LTC.id: 601}) == btc
+    assert rules.creditable([btc[0], *ltc], {REGTEST_BTC.id: 601, REGTEST_LTC.id: 1_200}) == ltc
+
+
+def test_what_is_in_an_asset_that_is_not_held_waits() -> None:
+    assert rules.creditable([deposit(state=DepositState.CONFIRMED)], {REGTEST_LTC.id: 1}) == []
+
+
+def test_a_final_block_confirms_and_nothing_else_does() -> None:
+    assert rules.finalize(deposit(), 150, None) is None
+    assert rules.finalize(deposit(), 150, 99) is None
+    change = rules.finalize(deposit(), 150, 100)
+    assert change is not None
+    assert (change.after.state, change.after.confirmations, change.reason) == (DepositState.CONFIRMED, 51, "finalized")
+    assert rules.finalize(deposit(), 99, 120) is None  # what we have heard of the chain does not reach it
+    confirmed = deposit(state=DepositState.CONFIRMED)
+    assert rules.finalize(confirmed, 150, 100) is None
+    back = rules.finalize(confirmed, 150, 99)
+    assert back is not None
+    assert back.after.state is DepositState.CONFIRMING
+
+
+@pytest.mark.parametrize("state", list(DepositState))
+def test_what_a_chain_tx_no_longer_does_in_its_new_block_is_dropped(state: DepositState) -> None:
+    change = rules.superseded(deposit(state=state, height=None, block_hash=None), event(EventKind.CONNECTED))
+    if state in (DepositState.SEEN, DepositState.REVERSED):
+        assert change is not None
+        assert (change.after.state, change.after.exception) == (DepositState.DROPPED, DepositException.REPLACED)
+    else:
+        assert change is None
+
+
+def test_the_merchant_is_told_of_the_chain_first_then_of_the_asset_then_of_the_address() -> None:
+    assert deposit().told_exception is None
+    assert deposit(wrong_asset=True).told_exception == "wrong-asset"
+    assert deposit(purpose=None).told_exception == "unmatched"
+    assert deposit(wrong_asset=True, exception=DepositException.ORPHANED).told_exception == "orphaned"
+    assert deposit(merchant_id=None, purpose=None).told_exception is None
 
 
 def test_a_block_confirms_what_was_seen_dropped_or_reversed_and_starts_the_next_cycle() -> None:

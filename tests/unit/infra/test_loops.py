@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -45,3 +46,41 @@ async def test_a_bad_item_is_put_off_with_the_errors_name_and_the_others_are_don
     assert done == ["first", "last"]
     assert [item for item, _ in put_off] == ["bad"]
     assert "KeyError" in put_off[0][1]
+
+
+async def idle() -> int:
+    return 0
+
+
+@pytest.mark.parametrize("swallowed", [True, False])
+async def test_a_loop_that_a_step_cancels_ends_the_process_instead_of_being_missed(
+    monkeypatch: pytest.MonkeyPatch, *, swallowed: bool
+) -> None:
+    async def step() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(*[asyncio.CancelledError] if swallowed else []):
+            await asyncio.sleep(0)
+        return 0
+
+    monkeypatch.setattr(loops, "_listen", lambda *_: asyncio.sleep(3600))
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(loops.run_loops("", [loops.Loop("good", idle), loops.Loop("bad", step)]), 5)
+    assert [str(error) for error in caught.value.exceptions] == ["the loop bad was cancelled by what it ran"]
+
+
+async def test_loops_stop_together_at_once_also_where_a_wait_swallows_the_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def swallows() -> int:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return 1
+
+    monkeypatch.setattr(loops, "_listen", lambda *_: asyncio.sleep(3600))
+    task = asyncio.create_task(loops.run_loops("", [loops.Loop("good", idle), loops.Loop("bad", swallows)]))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)

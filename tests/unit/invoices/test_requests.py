@@ -8,22 +8,42 @@ import pytest
 
 from strongroom.invoices.model import NewInvoice
 from strongroom.invoices.requests import read_request
-from strongroom_core.assets import BITCOIN_REGTEST, EUR, LITECOIN_REGTEST, REGTEST_BTC, REGTEST_LTC
+from strongroom_core.assets import (
+    BNB_USDT,
+    ETH,
+    EUR,
+    POLYGON_USDT,
+    REGTEST_BTC,
+    REGTEST_LTC,
+    USDC,
+    USDT,
+    UnknownAssetError,
+)
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import MerchantId
 
 MERCHANT = MerchantId.new()
+HELD = (REGTEST_BTC, REGTEST_LTC, ETH, USDT, POLYGON_USDT, USDC)
 
 
 def ask(**fields: Any) -> NewInvoice:
     values = {"amount": "12.50", "currency": "EUR", "expires_in_seconds": 900, **fields}
-    return read_request((BITCOIN_REGTEST, LITECOIN_REGTEST), MERCHANT, **values)
+    return read_request(HELD, MERCHANT, **values)
 
 
 def test_the_asset_is_the_first_chains_coin_unless_it_is_named_or_priced_in() -> None:
     assert (ask().price.asset, ask().asset) == (EUR, REGTEST_BTC)
     assert ask(asset="LTC").asset == REGTEST_LTC
     assert ask(currency="LTC").asset == ask(currency="LTC", asset="LTC").asset == REGTEST_LTC
+
+
+def test_a_code_that_two_networks_have_is_settled_by_an_id() -> None:
+    assert ask(asset=POLYGON_USDT.id).asset == POLYGON_USDT
+    assert ask(currency=USDT.id).asset == USDT
+    chosen = ask(currency="USDT", asset=POLYGON_USDT.id, amount="12.500001")
+    assert (chosen.price.asset, chosen.asset, chosen.price.base_units) == (POLYGON_USDT, POLYGON_USDT, 12_500_001)
+    assert ask(asset="USDC").asset == USDC
+    assert ask(currency="ETH", amount="0.000000000000000001").price.base_units == 1
 
 
 @pytest.mark.parametrize(
@@ -40,6 +60,14 @@ def test_the_asset_is_the_first_chains_coin_unless_it_is_named_or_priced_in() ->
         ({"asset": "EUR"}, "invoice-invalid"),
         ({"asset": "DOGE"}, "asset-unknown"),
         ({"currency": "BTC", "asset": "LTC"}, "invoice-invalid"),
+        ({"asset": "USDT"}, "asset-ambiguous"),
+        ({"currency": "USDT"}, "asset-ambiguous"),
+        ({"currency": "USDT", "asset": "USDT"}, "asset-ambiguous"),
+        ({"currency": "USDC", "asset": USDT.id}, "invoice-invalid"),
+        ({"currency": USDT.id, "asset": POLYGON_USDT.id}, "invoice-invalid"),
+        ({"asset": BNB_USDT.id}, "asset-unknown"),
+        ({"currency": EUR.id}, "asset-unknown"),
+        ({"amount": "0.0000001", "currency": "USDC"}, "amount-invalid"),
         ({"expires_in_seconds": 4}, "invoice-invalid"),
         ({"expires_in_seconds": 604_801}, "invoice-invalid"),
         ({"reference": ""}, "invoice-invalid"),
@@ -91,3 +119,12 @@ def test_every_field_but_the_key_is_part_of_the_digest() -> None:
     digests = {ask(**change).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
     assert ask(metadata={"a": 1, "b": 2}).digest == ask(metadata={"b": 2, "a": 1}).digest
+
+
+def test_who_asks_for_an_unknown_coin_is_told_the_coins_and_not_the_currencies() -> None:
+    with pytest.raises(
+        UnknownAssetError, match=r"^'DOGE' is nothing that an invoice .* here: BTC, ETH, LTC, USDC, USDT$"
+    ):
+        ask(asset="DOGE")
+    with pytest.raises(UnknownAssetError, match="'DOGE' is not a currency that prices can be in"):
+        ask(currency="DOGE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from strongroom.invoices import rules, views
 from strongroom.invoices.errors import IllegalMoveError, InvoiceNotCancellableError
 from strongroom.invoices.model import MOVES, Anomaly, Invoice, Payment, PaymentState, Status
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import EUR, REGTEST_BTC
+from strongroom_core.assets import EUR, REGTEST_BTC, REGTEST_LTC, USDT, Asset
 from strongroom_core.ids import AddressId, DepositId, InvoiceId, MerchantId
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -53,9 +54,11 @@ def make_invoice(status: Status = Status.NEW, **more: object) -> Invoice:
     return Invoice(**{**values, **more})  # type: ignore[arg-type]
 
 
-def payment(amount: int, state: PaymentState, seconds: int = 0, *, dust: bool = False) -> Payment:
+def payment(
+    amount: int, state: PaymentState, seconds: int = 0, *, dust: bool = False, asset: Asset = REGTEST_BTC
+) -> Payment:
     first_seen_at = START + timedelta(seconds=seconds)
-    return Payment(DepositId.new(), "ab" * 32, 0, amount, state, 1, 0, 2, dust, first_seen_at)
+    return Payment(DepositId.new(), "ab" * 32, 0, asset, amount, state, 1, 0, 2, dust, first_seen_at)
 
 
 payments = st.lists(
@@ -67,6 +70,17 @@ payments = st.lists(
         dust=st.booleans(),
     ),
     max_size=4,
+)
+strays = st.lists(
+    st.builds(
+        payment,
+        st.sampled_from([1, ENOUGH, DUE, 10 * DUE]),
+        st.sampled_from(PaymentState),
+        st.sampled_from([0, 900, 901]),
+        asset=st.sampled_from([USDT, REGTEST_LTC]),
+    ),
+    min_size=1,
+    max_size=3,
 )
 moments = st.sampled_from([0, 899, 900, 901, 1_500, 87_300, 10**7]).map(lambda at: START + timedelta(seconds=at))
 
@@ -107,6 +121,20 @@ def test_no_satoshi_is_lost_from_the_sums(came: list[Payment], now: datetime) ->
     there = [one for one in came if one.state is not PaymentState.DROPPED]
     assert made.paid.base_units + made.pending.base_units == sum(one.amount for one in there)
     assert made.paid.base_units == sum(one.amount for one in there if one.state is PaymentState.CREDITED)
+
+
+@given(payments, strays, moments)
+def test_what_came_in_another_asset_counts_for_nothing_and_is_told(
+    came: list[Payment], stray: list[Payment], now: datetime
+) -> None:
+    alone = rules.judge(make_invoice(payments=tuple(came)), now)
+    both = rules.judge(make_invoice(payments=(*stray, *came)), now)
+    assert [step.to_status for step in both.steps] == [step.to_status for step in alone.steps]
+    told = replace(both.invoice, exception=alone.invoice.exception, payments=alone.invoice.payments)
+    assert told == replace(alone.invoice, id=told.id, merchant_id=told.merchant_id, address_id=told.address_id)
+    there = any(one.state is not PaymentState.DROPPED for one in stray)
+    hides = alone.invoice.exception in {Anomaly.NONE, Anomaly.UNDERPAID}
+    assert both.invoice.exception is (Anomaly.WRONG_ASSET if there and hides else alone.invoice.exception)
 
 
 @given(payments, moments)

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 from litestar import get
 
 from strongroom.api.problems import REFUSALS
 from strongroom.api.state import Services
 from strongroom.chains import service as chains
+from strongroom.chains.model import ChainStatus, Tip
 from strongroom.infra.database import UNREACHABLE, transaction
 from strongroom_core.errors import StrongroomError
+
+# Whoever asks wants to know now, and not after the pool has given up.
+PATIENCE_SECONDS: Final = 3.0
+# A chain that is still starting or catching up does not keep anybody from asking; one that stands still does.
+_STANDING_STILL: Final = frozenset(
+    {ChainStatus.DOWN, ChainStatus.WRONG_NETWORK, ChainStatus.DISAGREE, ChainStatus.REORG_TOO_DEEP}
+)
+READY: Final = "ok"
+DEGRADED: Final = "degraded"
+NOT_READY: Final = "not-ready"
 
 
 class NotReadyError(StrongroomError):
     """The process cannot serve now."""
 
-    code = "not-ready"
+    code = NOT_READY
 
 
 class Alive(msgspec.Struct, frozen=True):
@@ -34,7 +49,10 @@ class ChainReadiness(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """The database answers; ``chains`` says how each watcher fares, which does not stop requests."""
+    """The database answers, and a chain can be relied on; ``chains`` says how each watcher fares.
+
+    ``status`` is ``degraded`` while some chain stands still: the others go on without it.
+    """
 
     status: str
     chains: list[ChainReadiness]
@@ -48,19 +66,30 @@ async def healthz() -> Alive:
 
 @get("/readyz", tags=["Health"], summary="Can it serve?", responses={503: REFUSALS[503]})
 async def readyz(services: Services) -> Ready:
-    """Ask the database and the watchers' own word."""
+    """Ask the database and the watchers' own word; 503 while the database is away or every chain stands still."""
     try:
-        async with transaction(services.pool) as connection:
+        async with asyncio.timeout(PATIENCE_SECONDS), transaction(services.pool) as connection:
             tips = {item.id: await chains.tip(connection, item.id) for item in services.settings.chains}
-    except UNREACHABLE:
+    except (*UNREACHABLE, TimeoutError):
         message = "the database does not answer; try again in a moment"
         raise NotReadyError(message) from None
-    return Ready(
-        "ok",
-        [
-            ChainReadiness(
-                chain, str(tip.status) if tip else "starting", tip.height if tip else None, tip.detail if tip else None
-            )
-            for chain, tip in tips.items()
-        ],
-    )
+    status = verdict([tip.status if tip is not None else None for tip in tips.values()])
+    if status == NOT_READY:
+        standing = [f"{tip.chain} is {tip.status} ({tip.detail or 'no more is known'})" for tip in tips.values() if tip]
+        message = f"nothing is seen or credited for now: {'; '.join(standing)}"
+        raise NotReadyError(message)
+    return Ready(status, [_readiness(chain, tip) for chain, tip in tips.items()])
+
+
+def verdict(statuses: Sequence[ChainStatus | None]) -> str:
+    """Judge by how the chains stand, None for one that is starting: one that stands still does not stop the others."""
+    still = [status in _STANDING_STILL for status in statuses]
+    if not any(still):
+        return READY
+    return NOT_READY if all(still) else DEGRADED
+
+
+def _readiness(chain: str, tip: Tip | None) -> ChainReadiness:
+    if tip is None:
+        return ChainReadiness(chain, "starting", None, None)
+    return ChainReadiness(chain, str(tip.status), tip.height, tip.detail)

@@ -9,6 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 from strongroom_core.errors import InvalidValueError, StrongroomError
 
@@ -44,6 +45,7 @@ STATUS_OF_CODE: Final[dict[str, int]] = {
     "rate-unavailable": 503,
     "rate-stale": 503,
     "rate-deviating": 503,
+    "rate-depegged": 503,
     "not-ready": 503,
 }
 
@@ -121,6 +123,9 @@ def on_http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[
     )
     answer = respond(error.status_code, code, error.detail or "refused")
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTP_413_REQUEST_ENTITY_TOO_LARGE:
+        # What is left of the body is not read, so the connection ends here: no client may use it again.
+        answer.headers["Connection"] = "close"
     return answer
 
 

@@ -14,6 +14,15 @@ DecimalText = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", max_l
 BaseUnits = Annotated[str, Meta(pattern=r"^-?[0-9]+$", examples=["1250000"])]
 Time = Annotated[str, Meta(examples=["2026-11-22T10:00:00.000Z"])]
 Code = Annotated[str, Meta(min_length=1, max_length=12, examples=["BTC"])]
+AssetName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=180,
+        description="A code, or a CAIP-19 id where several networks have the code",
+        examples=["BTC", "eip155:1/erc20:0xdac17f958d2ee523a2206206994597c13d831ec7"],
+    ),
+]
 Hex = Annotated[str, Meta(pattern=r"^([0-9a-f]{2})+$", max_length=4096)]
 
 
@@ -26,11 +35,15 @@ class _Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class NewInvoice(_Input, frozen=True, kw_only=True):
-    """``amount`` of ``currency`` (a fiat code, or the coin's own) to be paid in ``asset``."""
+    """``amount`` of ``currency`` (a fiat code, or the coin's own) to be paid in ``asset``.
+
+    USDT on one network is another asset than on the next: where more than one network here has a code, name the asset
+    by its id (see `GET /v1/merchant`); the code alone is refused as `asset-ambiguous`.
+    """
 
     amount: DecimalText
-    currency: Code
-    asset: Code | None = None
+    currency: AssetName
+    asset: AssetName | None = None
     reference: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     description: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
     expires_in_seconds: Annotated[int, Meta(ge=5, le=604_800)] | None = None
@@ -39,11 +52,13 @@ class NewInvoice(_Input, frozen=True, kw_only=True):
 
 
 class Payment(_Shape, frozen=True, kw_only=True):
-    """One deposit on an invoice's address."""
+    """One deposit on an invoice's address. In another ``asset`` than the invoice's it is yours, and pays none of it."""
 
     deposit_id: str
     txid: str
     vout: int
+    asset: str
+    asset_id: str
     amount: str
     amount_base_units: BaseUnits
     state: str
@@ -59,13 +74,15 @@ class Invoice(_Shape, frozen=True, kw_only=True):
     id: str
     merchant_id: str
     status: Literal["new", "processing", "paid", "expired", "invalid"]
-    exception: Literal["none", "underpaid", "overpaid", "paid-twice", "late"]
+    exception: Literal["none", "underpaid", "overpaid", "paid-twice", "late", "wrong-asset", "depegged"]
     status_reason: str | None
     currency: str
     amount: str
     amount_base_units: BaseUnits
     asset: str
     asset_id: str
+    chain_id: str
+    network: str
     amount_due: str
     amount_due_base_units: BaseUnits
     amount_enough: str
@@ -95,19 +112,24 @@ class Invoice(_Shape, frozen=True, kw_only=True):
 
 
 class NewDepositAddress(_Input, frozen=True, kw_only=True):
-    """A standing address for a customer, under your own ``reference``; the same reference gives the same address."""
+    """A standing address for a customer, under your own ``reference``; the same reference gives the same address.
 
-    asset: Code
+    It is the chain's: one address takes every asset of its network.
+    """
+
+    asset: AssetName
     reference: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class DepositAddress(_Shape, frozen=True, kw_only=True):
-    """A standing address: what is paid to it is credited, whenever it comes."""
+    """A standing address: what is paid to it is credited, whenever it comes, in any of ``assets`` (ids)."""
 
     id: str
     asset: str
     asset_id: str
     chain: str
+    network: str
+    assets: list[str]
     address: str
     reference: str | None
     created_at: Time | None
@@ -119,6 +141,7 @@ class Deposit(_Shape, frozen=True, kw_only=True):
     id: str
     asset: str
     asset_id: str
+    network: str
     address: str
     address_id: str
     purpose: str | None
@@ -151,6 +174,7 @@ class Balance(_Shape, frozen=True, kw_only=True):
 
     asset: str
     code: str
+    network: str
     available: str
     available_base_units: BaseUnits
     held: str
@@ -200,6 +224,7 @@ class PayoutFacts(_Shape, frozen=True, kw_only=True):
     kind: Literal["payment", "withdrawal", "refund"]
     asset: str
     asset_id: str
+    network: str
     amount: str
     amount_base_units: BaseUnits
     fee: str
@@ -284,7 +309,7 @@ class NewKey(_Input, frozen=True, kw_only=True):
 
 
 class Key(_Shape, frozen=True, kw_only=True):
-    """An API key. ``token`` is shown in the answer that made it, and never again."""
+    """An API key. ``token`` is shown in the answer that made it, and never again: not to a repeated request either."""
 
     id: str
     label: str

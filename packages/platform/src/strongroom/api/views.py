@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from strongroom.api import schemas
-from strongroom.infra.settings import ChainSettings
 from strongroom.ledger.model import AccountType
 from strongroom.ledger.model import Balance as LedgerBalance
 from strongroom.merchants.model import ApiToken
@@ -18,12 +17,13 @@ from strongroom.payouts.model import Moment
 from strongroom.wallets.model import WalletAddress
 from strongroom.webhooks.model import Delivery, Endpoint, Event
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset, asset_by_id
+from strongroom_core.assets import Asset, asset_by_id, network_name
 
 _DEPOSIT_FIELDS: Final = tuple(
     name
     for name in schemas.Deposit.__struct_fields__
-    if name.partition("_")[0] not in {"amount", "fee", "asset"} and name not in {"credited", "credited_base_units"}
+    if name.partition("_")[0] not in {"amount", "fee", "asset"}
+    and name not in {"credited", "credited_base_units", "network"}
 )
 
 
@@ -47,13 +47,15 @@ def invoice(view: Mapping[str, Any]) -> schemas.Invoice:
     return msgspec.convert(view, schemas.Invoice)
 
 
-def deposit_address(found: WalletAddress, asset: Asset) -> schemas.DepositAddress:
-    """Show a standing address."""
+def deposit_address(found: WalletAddress, asset: Asset, taken: Sequence[Asset]) -> schemas.DepositAddress:
+    """Show a standing address as one for ``asset``; it takes all that is ``taken`` on its chain."""
     return schemas.DepositAddress(
         id=found.id,
         asset=asset.code,
         asset_id=asset.id,
         chain=found.chain,
+        network=network_name(asset),
+        assets=[item.id for item in taken],
         address=found.address,
         reference=found.reference,
         created_at=maybe_time(found.handed_out_at),
@@ -65,7 +67,7 @@ def deposit(view: Mapping[str, Any]) -> schemas.Deposit:
     asset = asset_by_id(view["asset"])
     amounts = _amounts(view, asset, ("amount", "fee", "credited"))
     kept = _one_spelling({name: view[name] for name in _DEPOSIT_FIELDS})
-    return msgspec.convert(kept | amounts | {"asset": asset.code, "asset_id": asset.id}, schemas.Deposit)
+    return msgspec.convert(kept | amounts | _named(asset), schemas.Deposit)
 
 
 def payout_facts(view: Mapping[str, Any]) -> schemas.PayoutFacts:
@@ -87,7 +89,11 @@ def _payout(view: Mapping[str, Any]) -> dict[str, Any]:
     texts = {name: view[name] or None for name in ("status_reason", "status_tag", "tag", "txid")}
     fields = ("id", "status", "kind", "destination", "expires_at", "created_at")
     kept = _one_spelling({name: view[name] for name in fields})
-    return kept | texts | amounts | {"asset": asset.code, "asset_id": asset.id}
+    return kept | texts | amounts | _named(asset)
+
+
+def _named(asset: Asset) -> dict[str, str]:
+    return {"asset": asset.code, "asset_id": asset.id, "network": network_name(asset)}
 
 
 def _one_spelling(fields: dict[str, Any]) -> dict[str, Any]:
@@ -101,12 +107,10 @@ def _amounts(view: Mapping[str, Any], asset: Asset, fields: Sequence[str]) -> di
     return amounts | {f"{field}_base_units": str(view[field]) for field in fields}
 
 
-def balances(
-    chains: Sequence[ChainSettings], found: Sequence[LedgerBalance], pending: Mapping[str, int]
-) -> schemas.Balances:
+def balances(assets: Sequence[Asset], found: Sequence[LedgerBalance], pending: Mapping[str, int]) -> schemas.Balances:
     """Show a merchant's balances, one for each asset of the deployment."""
     amounts = {(item.account.asset.id, item.account.type): item.base_units for item in found}
-    return schemas.Balances(data=[_balance(chain.asset, amounts, pending) for chain in chains])
+    return schemas.Balances(data=[_balance(asset, amounts, pending) for asset in assets])
 
 
 def _balance(
@@ -119,6 +123,7 @@ def _balance(
     return schemas.Balance(
         asset=asset.id,
         code=asset.code,
+        network=network_name(asset),
         available=decimal(available, asset),
         available_base_units=str(available),
         held=decimal(held, asset),

@@ -97,7 +97,7 @@ def nothing_here(rest: FromPath[str]) -> Response[str]:
 async def _balances(connection: Connection, console: Console, visitor: Visitor) -> list[BalanceRow]:
     found = await ledger.balances(connection, visitor.merchant.id)
     pending = await deposits.pending_by_asset(connection, visitor.merchant.id)
-    return balance_rows(console.settings.chains, found, pending)
+    return balance_rows(console.settings.held_assets, found, pending)
 
 
 def _cookie(value: str, console: Console, *, max_age: int) -> Cookie:

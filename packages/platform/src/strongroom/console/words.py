@@ -9,7 +9,7 @@ from typing import Final
 
 from strongroom.payouts.model import Moment, PayoutState
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import asset_by_id, chain_by_id
+from strongroom_core.assets import asset_by_id, chain_by_id, network_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,14 @@ EXCEPTION: Final = {
     "overpaid": "Overpaid",
     "paid-twice": "Paid twice",
     "late": "Late",
+    "wrong-asset": "Wrong asset",
+    "depegged": "Not at par",
 }
 REASON: Final = {
     "cancelled": "cancelled",
     "unconfirmed": "its payment never confirmed",
     "payment-vanished": "its payment vanished from the network",
+    "depegged": "its asset did not come back to its par",
 }
 DEPOSIT: Final = {
     "seen": Word("Seen", "wait"),
@@ -119,6 +122,11 @@ def money(base_units: int | str, asset_id: str) -> str:
 def short(text: str) -> str:
     """Leave out the zeros that end a decimal text; the number stays exact."""
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def asset_network(asset_id: str) -> str:
+    """Name the network that an asset lives on, in a word or two."""
+    return network_name(asset_by_id(asset_id))
 
 
 def network(chain_id: str) -> str:

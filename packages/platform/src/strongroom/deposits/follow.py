@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,13 +12,16 @@ from strongroom.chains.model import ChainEvent, ChainStatus, EventKind, Observed
 from strongroom.deposits import books, rules, store
 from strongroom.deposits.model import Change, Deposit, DepositState
 from strongroom.infra.database import Connection
-from strongroom.infra.settings import ChainSettings
+from strongroom.infra.settings import AssetSettings, ChainSettings, Tier
 from strongroom.infra.stops import Stop, stopped
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import CHANGE_BRANCH, WalletAddress
 from strongroom_core.ids import DepositId
 
 _Outpoint = tuple[str, int]
+# What makes two sightings in one chain tx one deposit: its position, and where a chain tx may do something else in
+# another block, also what came where.
+_Place = tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -28,8 +32,8 @@ class Batch:
     now: datetime
     addresses: Mapping[bytes, WalletAddress]
     own_payments: set[_Outpoint]
-    deposits: dict[_Outpoint, Deposit]
-    by_txid: dict[str, list[_Outpoint]] = field(default_factory=dict)
+    deposits: dict[DepositId, Deposit]
+    by_txid: dict[str, list[DepositId]] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     tip: tuple[int, str] | None = None
 
@@ -41,14 +45,13 @@ class Batch:
 
     def put(self, deposit: Deposit) -> None:
         """Keep a deposit as it is now."""
-        place = (deposit.txid, deposit.vout)
-        if place not in self.deposits:
-            self.by_txid.setdefault(deposit.txid, []).append(place)
-        self.deposits[place] = deposit
+        if deposit.id not in self.deposits:
+            self.by_txid.setdefault(deposit.txid, []).append(deposit.id)
+        self.deposits[deposit.id] = deposit
 
     def of(self, txid: str) -> list[Deposit]:
         """Give the deposits of a chain tx."""
-        return [self.deposits[place] for place in self.by_txid.get(txid, [])]
+        return [self.deposits[deposit_id] for deposit_id in self.by_txid.get(txid, [])]
 
 
 async def load(connection: Connection, chain: ChainSettings, events: Sequence[ChainEvent], now: datetime) -> Batch:
@@ -80,16 +83,37 @@ def apply(batch: Batch, event: ChainEvent) -> None:
 
 
 def _appear(batch: Batch, event: ChainEvent, tx: ObservedTx) -> None:
-    decide = rules.connected if event.kind is EventKind.CONNECTED else rules.mempool_added
-    known = batch.of(tx.txid)
-    for deposit in known:
-        batch.add(decide(deposit, event))
-    places = {deposit.vout for deposit in known}
-    outputs = [output for output in tx.outputs if is_deposit(batch, tx, output)]
-    at_stake = sum(output.amount for output in outputs)
-    for output in outputs:
-        if output.vout not in places:
-            batch.add(_new(batch, event, tx, output, at_stake))
+    outputs = {_place(batch, output): output for output in tx.outputs if is_deposit(batch, tx, output)}
+    known = {_known_place(batch, deposit): deposit for deposit in batch.of(tx.txid)}
+    for place, deposit in known.items():
+        # A bitcoin-like's chain tx always does the same, told in full or not.
+        there = place in outputs or not batch.chain.is_evm
+        batch.add(_decide(deposit, event, there=there))
+    at_stake: defaultdict[str, int] = defaultdict(int)
+    for output in outputs.values():
+        at_stake[output.asset] += output.amount
+    for place, output in outputs.items():
+        if place not in known:
+            batch.add(_new(batch, event, tx, output, at_stake[output.asset]))
+
+
+def _decide(deposit: Deposit, event: ChainEvent, *, there: bool) -> Change | None:
+    if not there:
+        return rules.superseded(deposit, event)
+    connected = event.kind is EventKind.CONNECTED
+    return rules.connected(deposit, event) if connected else rules.mempool_added(deposit, event)
+
+
+def _place(batch: Batch, output: ObservedOutput) -> _Place:
+    if not batch.chain.is_evm:
+        return (output.vout,)
+    return (output.vout, batch.addresses[output.script].id, output.asset, output.amount)
+
+
+def _known_place(batch: Batch, deposit: Deposit) -> _Place:
+    if not batch.chain.is_evm:
+        return (deposit.vout,)
+    return (deposit.vout, deposit.address_id, deposit.asset, deposit.amount)
 
 
 def _vanish(batch: Batch, event: ChainEvent, tx: ObservedTx) -> None:
@@ -102,22 +126,24 @@ def is_deposit(batch: Batch, tx: ObservedTx, output: ObservedOutput) -> bool:
     """Whether an output is somebody's payment to us.
 
     Nothing of a chain tx of ours is (it spends our coins: its outputs are change, sweeps), unless an intent paid it:
-    then it is the payment of one merchant of ours to another.
+    then it is the payment of one merchant of ours to another. On an account chain nothing is change: what comes to a
+    forwarder from us is such a payment.
     """
     if output.script not in batch.addresses or not output.amount:
         return False
-    if not tx.spends:
+    if not tx.spends or batch.chain.is_evm:
         return True
     return (tx.txid, output.vout) in batch.own_payments and batch.addresses[output.script].branch != CHANGE_BRANCH
 
 
 def _new(batch: Batch, event: ChainEvent, tx: ObservedTx, output: ObservedOutput, at_stake: int) -> Change:
     address, chain = batch.addresses[output.script], batch.chain
+    terms = _terms(chain).get(output.asset)
     in_block = event.kind is EventKind.CONNECTED
     deposit = Deposit(
         id=DepositId.new(),
         chain=chain.id,
-        asset=chain.asset.id,
+        asset=output.asset,
         merchant_id=address.merchant_id,
         address_id=address.id,
         address=address.address,
@@ -130,9 +156,10 @@ def _new(batch: Batch, event: ChainEvent, tx: ObservedTx, output: ObservedOutput
         amount=output.amount,
         coinbase=output.coinbase,
         rbf=tx.rbf,
-        below_minimum=output.amount < chain.minimum_deposit,
+        below_minimum=terms is not None and output.amount < terms.minimum_deposit,
+        wrong_asset=address.asset is not None and address.asset != output.asset,
         confirmations_needed=rules.confirmations_needed(
-            [(tier.confirmations, tier.amount_max) for tier in chain.tiers or chains.parameters(chain.id).tiers],
+            [(tier.confirmations, tier.amount_max) for tier in _tiers(chain, terms)],
             at_stake,
             coinbase=output.coinbase,
             maturity=chain.coinbase_maturity,
@@ -153,6 +180,14 @@ def _new(batch: Batch, event: ChainEvent, tx: ObservedTx, output: ObservedOutput
     return Change(None, deposit, str(event.kind), event.id)
 
 
+def _terms(chain: ChainSettings) -> dict[str, AssetSettings]:
+    return {item.id: item for item in chain.held_assets}
+
+
+def _tiers(chain: ChainSettings, terms: AssetSettings | None) -> tuple[Tier, ...]:
+    return (terms.tiers if terms else ()) or chain.tiers or chains.parameters(chain.id).tiers
+
+
 async def write(connection: Connection, batch: Batch) -> None:
     """Write a batch's arrows, and take back the credits whose blocks were orphaned."""
     await store.write(connection, batch.changes)
@@ -167,24 +202,46 @@ async def write(connection: Connection, batch: Batch) -> None:
         await store.set_tip(connection, batch.chain.id, *batch.tip)
 
 
-async def settle(connection: Connection, chain: ChainSettings, now: datetime) -> list[Change]:
-    """Confirm what is deep enough and credit what may be credited; the arrows, already written."""
+async def finalized_height(connection: Connection, chain: ChainSettings) -> int | None:
+    """Give the height that the chain calls final, None before it says so.
+
+    To be read before the facts that it is used with: they are then all that led to it, reorganisations included.
+    """
+    tip = await chains.tip(connection, chain.id)
+    return tip.finalized_height if tip else None
+
+
+async def settle(connection: Connection, chain: ChainSettings, finalized: int | None, now: datetime) -> list[Change]:
+    """Confirm what is deep enough or final and credit what may be credited; the arrows, already written."""
     tip_height = await store.tip(connection, chain.id)
-    found = await store.open_deposits(connection, chain.id) if tip_height is not None else []
+    terms = _terms(chain)
+    found = await store.open_deposits(connection, chain.id, minimums(chain)) if tip_height is not None else []
     if tip_height is None or not found:
         return []
-    changes = [change for deposit in found if (change := rules.deepen(deposit, tip_height)) is not None]
+    moves = [_settled(chain, deposit, tip_height, finalized) for deposit in found]
+    changes = [change for change in moves if change is not None]
     moved = {change.after.id: change.after for change in changes}
     current = [moved.get(deposit.id, deposit) for deposit in found]
     confirmed = [deposit for deposit in current if deposit.state is DepositState.CONFIRMED]
     if confirmed and await may_credit(connection, chain.id):
-        chosen = rules.creditable(confirmed, chain.minimum_deposit)
-        changes += [rules.credited(deposit, chain.fees.deposit_fee_ppm, now) for deposit in chosen]
+        chosen = rules.creditable(confirmed, minimums(chain))
+        changes += [rules.credited(deposit, terms[deposit.asset].deposit_fee_ppm, now) for deposit in chosen]
     await store.write(connection, changes)
     credited = [change.after for change in changes if change.after.state is DepositState.CREDITED]
     if credited:
         await books.post_credits(connection, credited)
     return changes
+
+
+def minimums(chain: ChainSettings) -> dict[str, int]:
+    """Give the least deposit of every asset that is held, in base units, by asset id."""
+    return {item.id: item.minimum_deposit for item in chain.held_assets}
+
+
+def _settled(chain: ChainSettings, deposit: Deposit, tip_height: int, finalized: int | None) -> Change | None:
+    if chain.ethereum is not None and chain.ethereum.confirm_by == "finalized":
+        return rules.finalize(deposit, tip_height, finalized)
+    return rules.deepen(deposit, tip_height)
 
 
 async def may_credit(connection: Connection, chain_id: str) -> bool:

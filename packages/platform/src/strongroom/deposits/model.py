@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from strongroom.wallets.model import CHANGE_BRANCH, HOUSE_BRANCH, KeySetKind, Purpose
+from strongroom.wallets.model import CHANGE_BRANCH, HOUSE_BRANCH, KeySetKind, Purpose, WalletAddress
 from strongroom_core.ids import AddressId, DepositId, MerchantId
 
 
@@ -48,6 +48,8 @@ class DepositException(StrEnum):
 
 # Told of a deposit on an address of the merchant's that was never handed out for anything.
 UNMATCHED: Final = "unmatched"
+# Told of a deposit in another asset than its address was handed out for; credited all the same, in what came.
+WRONG_ASSET: Final = "wrong-asset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Deposit:
     coinbase: bool
     rbf: bool
     below_minimum: bool
+    wrong_asset: bool
     confirmations_needed: int
     state: DepositState
     height: int | None
@@ -96,8 +99,11 @@ class Deposit:
     @property
     def told_exception(self) -> str | None:
         """What is unusual about it: what happened on the chain, else that it fits nothing the merchant asked for."""
-        unmatched = self.merchant_id is not None and self.purpose is None
-        return self.exception or (UNMATCHED if unmatched else None)
+        if self.exception is not None or self.merchant_id is None:
+            return self.exception
+        if self.wrong_asset:
+            return WRONG_ASSET
+        return UNMATCHED if self.purpose is None else None
 
     @property
     def is_unexplained(self) -> bool:
@@ -113,3 +119,12 @@ class Change:
     after: Deposit
     reason: str
     event_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unswept:
+    """What a forwarder of an account chain still holds of one asset by our record: ``amount`` in base units."""
+
+    address: WalletAddress
+    asset: str
+    amount: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -68,20 +68,23 @@ def split_reversal(net: int, available: int) -> tuple[int, int]:
     return taken, net - taken
 
 
-def creditable(confirmed: Iterable[Deposit], minimum: int) -> list[Deposit]:
-    """Choose which confirmed deposits are credited now.
+def creditable(confirmed: Iterable[Deposit], minimums: Mapping[str, int]) -> list[Deposit]:
+    """Choose which confirmed deposits are credited now; ``minimums`` in base units, by asset id.
 
-    What is below the minimum waits until the merchant's sum of it reaches the minimum, and then goes together.
+    What is below the minimum waits until the merchant's sum of it in that asset reaches the minimum, and then goes
+    together. What is in an asset that is not held (no longer in the settings) waits until it is.
     """
     chosen: list[Deposit] = []
-    small: dict[MerchantId, list[Deposit]] = defaultdict(list)
+    small: dict[tuple[MerchantId, str], list[Deposit]] = defaultdict(list)
     for deposit in confirmed:
+        if deposit.asset not in minimums:
+            continue
         if deposit.merchant_id is not None and deposit.below_minimum:
-            small[deposit.merchant_id].append(deposit)
+            small[deposit.merchant_id, deposit.asset].append(deposit)
         else:
             chosen.append(deposit)
-    for waiting in small.values():
-        if sum(deposit.amount for deposit in waiting) >= minimum:
+    for (_, asset), waiting in small.items():
+        if sum(deposit.amount for deposit in waiting) >= minimums[asset]:
             chosen.extend(waiting)
     return chosen
 
@@ -119,6 +122,13 @@ def disconnected(deposit: Deposit, event: ChainEvent) -> Change | None:
     return move(deposit, state, "disconnected", event.id, **fields)
 
 
+def superseded(deposit: Deposit, event: ChainEvent) -> Change | None:
+    """Its chain tx is in a block again and does something else there, as it can on an account chain."""
+    if deposit.state not in (DepositState.SEEN, DepositState.REVERSED):
+        return None
+    return move(deposit, DepositState.DROPPED, "superseded", event.id, exception=DepositException.REPLACED)
+
+
 def mempool_added(deposit: Deposit, event: ChainEvent) -> Change | None:
     """A dropped chain tx is open again; all other states know more already."""
     if deposit.state is not DepositState.DROPPED:
@@ -138,9 +148,20 @@ def mempool_removed(deposit: Deposit, event: ChainEvent) -> Change | None:
 def deepen(deposit: Deposit, tip_height: int) -> Change | None:
     """Compare an open deposit with the tip: deep enough is confirmed, no longer deep enough is confirming again."""
     depth = confirmations(deposit.height, tip_height)
-    if deposit.state is DepositState.CONFIRMING and depth >= deposit.confirmations_needed:
-        return move(deposit, DepositState.CONFIRMED, "deep-enough", confirmations=depth)
-    if deposit.state is DepositState.CONFIRMED and depth < deposit.confirmations_needed:
+    return _settled(deposit, depth, "deep-enough" if depth >= deposit.confirmations_needed else None)
+
+
+def finalize(deposit: Deposit, tip_height: int, finalized_height: int | None) -> Change | None:
+    """Compare an open deposit with the chain's own finality; None: the chain has not said yet what is final."""
+    depth = confirmations(deposit.height, tip_height)
+    final = deposit.height is not None and finalized_height is not None and deposit.height <= finalized_height
+    return _settled(deposit, depth, "finalized" if final and depth > 0 else None)
+
+
+def _settled(deposit: Deposit, depth: int, because: str | None) -> Change | None:
+    if deposit.state is DepositState.CONFIRMING and because:
+        return move(deposit, DepositState.CONFIRMED, because, confirmations=depth)
+    if deposit.state is DepositState.CONFIRMED and not because:
         return move(deposit, DepositState.CONFIRMING, "chain-shorter", confirmations=depth)
     return None
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from strongroom.chains import service as chains
 from strongroom.deposits import follow, rules, store
 from strongroom.deposits.errors import DepositNotFoundError
-from strongroom.deposits.model import Change, Deposit, DepositState
+from strongroom.deposits.model import Change, Deposit, DepositState, Unswept
 from strongroom.infra.database import Connection
 from strongroom.infra.outbox import publish_many
 from strongroom.infra.settings import ChainSettings
+from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind
 from strongroom_core.ids import AddressId, DepositId, MerchantId
 
@@ -23,15 +24,16 @@ EVENTS_MAX: Final = 200
 async def follow_chain(connection: Connection, chain: ChainSettings, now: datetime) -> int:
     """Handle the next facts of a chain, confirm, credit and tell; the count of facts and arrows, 0 when all is done."""
     after = await chains.take_cursor(connection, CONSUMER, chain.id)
+    finalized = await follow.finalized_height(connection, chain)
     events = await chains.read_events(connection, chain.id, after, EVENTS_MAX)
     batch = await follow.load(connection, chain, events, now)
     for event in events:
         follow.apply(batch, event)
     await follow.write(connection, batch)
     # What more facts are waiting may take back again is not credited before they have been heard.
-    settled = await follow.settle(connection, chain, now) if len(events) < EVENTS_MAX else []
+    settled = await follow.settle(connection, chain, finalized, now) if len(events) < EVENTS_MAX else []
     deeper = batch.tip is not None
-    await _tell(connection, chain.id, [*batch.changes, *settled], deeper=deeper)
+    await _tell(connection, chain, [*batch.changes, *settled], deeper=deeper)
     if events:
         await chains.advance_cursor(connection, CONSUMER, chain.id, events[-1].id)
     return len(events) + len(settled)
@@ -75,10 +77,45 @@ async def credited_among(
     return await store.credited_among(connection, chain_id, outpoints)
 
 
-async def uncredited(connection: Connection, chain_id: str) -> dict[KeySetKind, int]:
-    """Sum what blocks hold and the books do not (yet), in base units: reconciliation's explained difference."""
-    found = await store.uncredited(connection, chain_id)
+async def uncredited(connection: Connection, chain_id: str, asset_id: str | None = None) -> dict[KeySetKind, int]:
+    """Sum what blocks hold and the books do not (yet), in base units: reconciliation's explained difference.
+
+    A chain with several assets needs ``asset_id``: base units of two assets have no sum.
+    """
+    found = await store.uncredited(connection, chain_id, asset_id)
     return {kind: found.get(kind, 0) for kind in KeySetKind}
+
+
+async def unswept(
+    connection: Connection,
+    chain_id: str,
+    limit: int,
+    least: Mapping[str, int] | None = None,
+    without: Collection[tuple[str, str]] = (),
+) -> list[Unswept]:
+    """List what forwarders of an account chain still hold of credited deposits, longest held first.
+
+    Only those that hold at least ``least`` base units of an asset (by asset id), and none of ``without`` (address id,
+    asset id): neither counts against ``limit``.
+    """
+    found = await store.unswept(connection, chain_id, limit, least or {}, without)
+    addresses = await wallets.addresses(connection, list({address_id for address_id, _, _ in found}))
+    return [Unswept(addresses[address_id], asset, amount) for address_id, asset, amount in found]
+
+
+async def unswept_totals(connection: Connection, chain_id: str) -> dict[str, tuple[int, int]]:
+    """Give by asset id what all forwarders of an account chain still hold, in base units, and how many they are."""
+    return await store.unswept_totals(connection, chain_id)
+
+
+async def emptied(
+    connection: Connection, chain_id: str, places: Sequence[tuple[AddressId, str]], height: int, txid: str
+) -> None:
+    """Note that forwarders (address id, asset id) held nothing more after the block at ``height``.
+
+    ``txid`` emptied them. For a height beyond the horizon only: what came up to it is swept then. Idempotent.
+    """
+    await store.emptied(connection, chain_id, places, height, txid)
 
 
 async def hold_deposit(connection: Connection, deposit_id: DepositId, reason: str) -> Deposit:
@@ -112,6 +149,7 @@ def view(deposit: Deposit) -> dict[str, Any]:
         "coinbase": deposit.coinbase,
         "rbf": deposit.rbf,
         "below_minimum": deposit.below_minimum,
+        "wrong_asset": deposit.wrong_asset,
         "state": deposit.state,
         "height": deposit.height,
         "block_hash": deposit.block_hash,
@@ -136,11 +174,11 @@ async def _set_state(connection: Connection, deposit_id: DepositId, state: Depos
     return change.after
 
 
-async def _tell(connection: Connection, chain_id: str, changes: list[Change], *, deeper: bool) -> None:
+async def _tell(connection: Connection, chain: ChainSettings, changes: list[Change], *, deeper: bool) -> None:
     if not changes and not deeper:
         return
-    tip_height = await store.tip(connection, chain_id)
-    open_now = await store.open_deposits(connection, chain_id) if deeper else []
+    tip_height = await store.tip(connection, chain.id)
+    open_now = await store.open_deposits(connection, chain.id, follow.minimums(chain)) if deeper else []
     confirming = [deposit for deposit in open_now if deposit.state is DepositState.CONFIRMING]
     await _publish(connection, [follow.with_depth(item, tip_height) for item in follow.to_tell(changes, confirming)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from strongroom.deposits.model import Change, Deposit, DepositException, DepositState
@@ -13,8 +13,9 @@ from strongroom_core.ids import AddressId, DepositId, LedgerTransactionId, Merch
 _SQL = load_queries(__package__ or "")
 _FIELDS: Final = (
     *("id", "chain", "asset", "merchant_id", "address_id", "address", "kind", "branch", "purpose", "reference", "txid"),
-    *("vout", "amount", "coinbase", "rbf", "below_minimum", "confirmations_needed", "state", "height", "block_hash"),
-    *("cycle", "credited_cycle", "fee", "credited", "exception", "replaced_by", "first_seen_at", "credited_at"),
+    *("vout", "amount", "coinbase", "rbf", "below_minimum", "wrong_asset", "confirmations_needed"),
+    *("state", "height", "block_hash", "cycle", "credited_cycle", "fee", "credited", "exception", "replaced_by"),
+    *("first_seen_at", "credited_at"),
 )
 
 
@@ -28,9 +29,15 @@ async def by_txids(connection: Connection, chain_id: str, txids: Sequence[str]) 
     return [_deposit(row) for row in rows]
 
 
-async def open_deposits(connection: Connection, chain_id: str) -> list[Deposit]:
-    """Lock and read the deposits that the next block, or the end of a stop, may move on."""
-    return [_deposit(row) for row in await _rows(connection, "open_deposits", {"chain": chain_id})]
+async def open_deposits(connection: Connection, chain_id: str, minimums: Mapping[str, int]) -> list[Deposit]:
+    """Lock and read the deposits that the next block, or the end of a stop, may move on.
+
+    Left out are confirmed ones below the minimum while their merchant's sum of them in their asset is less than what
+    ``minimums`` says of it, in base units.
+    """
+    values = {"chain": chain_id, "assets": list(minimums), "minimums": list(minimums.values())}
+    rows = await _rows(connection, "open_deposits", values)
+    return [_deposit(row) for row in rows]
 
 
 async def one(connection: Connection, deposit_id: str, *, lock: bool = False) -> Deposit | None:
@@ -58,10 +65,50 @@ async def pending_by_asset(connection: Connection, merchant_id: MerchantId) -> d
     return {row["asset"]: int(row["amount"]) for row in rows}
 
 
-async def uncredited(connection: Connection, chain_id: str) -> dict[KeySetKind, int]:
-    """Sum what blocks hold and the books do not."""
-    rows = await _rows(connection, "uncredited", {"chain": chain_id})
+async def uncredited(connection: Connection, chain_id: str, asset_id: str | None) -> dict[KeySetKind, int]:
+    """Sum what blocks hold and the books do not, of one asset or of all."""
+    rows = await _rows(connection, "uncredited", {"chain": chain_id, "asset": asset_id})
     return {KeySetKind(row["kind"]): int(row["amount"]) for row in rows}
+
+
+async def unswept(
+    connection: Connection,
+    chain_id: str,
+    limit: int,
+    least: Mapping[str, int],
+    without: Collection[tuple[str, str]],
+) -> list[tuple[AddressId, str, int]]:
+    """Sum by forwarder and asset what is credited and still there, longest held first."""
+    values = {
+        "chain": chain_id,
+        "limit": limit,
+        "assets": list(least),
+        "least": list(least.values()),
+        "left_addresses": [address_id for address_id, _ in without],
+        "left_assets": [asset for _, asset in without],
+    }
+    rows = await _rows(connection, "unswept", values)
+    return [(AddressId(row["address_id"]), row["asset"], int(row["amount"])) for row in rows]
+
+
+async def unswept_totals(connection: Connection, chain_id: str) -> dict[str, tuple[int, int]]:
+    """Sum by asset what forwarders still hold, and count them."""
+    rows = await _rows(connection, "unswept_totals", {"chain": chain_id})
+    return {row["asset"]: (int(row["amount"]), int(row["forwarders"])) for row in rows}
+
+
+async def emptied(
+    connection: Connection, chain_id: str, places: Sequence[tuple[AddressId, str]], height: int, txid: str
+) -> None:
+    """Note that forwarders held nothing more of an asset as of a block."""
+    values = {
+        "chain": chain_id,
+        "addresses": [address_id for address_id, _ in places],
+        "assets": [asset for _, asset in places],
+        "height": height,
+        "txid": txid,
+    }
+    await connection.execute(_SQL["emptied"], values)
 
 
 async def credited_among(
@@ -94,12 +141,17 @@ async def write(connection: Connection, changes: Sequence[Change]) -> None:
     last = {change.after.id: change.after for change in changes}
     # A deposit may be new and change again in the same batch: it is inserted as it ended up.
     new = {change.after.id for change in changes if change.before is None}
+    changed = [deposit for deposit_id, deposit in last.items() if deposit_id not in new]
+    # What left the chain first: it makes room for what the same chain tx does in another block.
+    for moved in (
+        [item for item in changed if item.height is None],
+        [item for item in changed if item.height is not None],
+    ):
+        if moved:
+            await connection.execute(_SQL["update"], _columns(moved))
     fresh = [_values(last[deposit_id]) for deposit_id in last if deposit_id in new]
     if fresh:
         await connection.cursor().executemany(_SQL["insert"], fresh)
-    changed = [deposit for deposit_id, deposit in last.items() if deposit_id not in new]
-    if changed:
-        await connection.execute(_SQL["update"], _columns(changed))
     await _record_history(connection, changes)
 
 

@@ -37,7 +37,9 @@ class Loop:
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        while True:
+        # Python 3.11's `wait_for` swallows a cancellation that comes together with what it waits for; and so may a
+        # library in a step. Such a loop would go on for ever, and its process would have to be killed.
+        while not _is_being_cancelled():
             self.wake.clear()
             found = await self._try()
             if not found:
@@ -78,12 +80,27 @@ async def each(
     return len(items)
 
 
+class LoopEndedError(RuntimeError):
+    """A loop ended although nobody stops the process: it has to be started again, not to go on without that loop."""
+
+
 async def run_loops(dsn: str, loops: Sequence[Loop]) -> None:
-    """Run the loops until cancelled; one extra connection listens for them all."""
+    """Run the loops until cancelled; one extra connection listens for them all. Raises a group of what ended one."""
+    owner = asyncio.current_task()
     async with asyncio.TaskGroup() as group:
         group.create_task(_listen(dsn, loops))
         for loop in loops:
-            group.create_task(loop.run())
+            group.create_task(_run(loop, owner))
+
+
+async def _run(loop: Loop, owner: asyncio.Task[None] | None) -> None:
+    """Run one; it ends only together with its owner. A task group would not tell that it ended alone."""
+    try:
+        await loop.run()
+    finally:
+        if owner is not None and not owner.cancelling():
+            message = f"the loop {loop.name} was cancelled by what it ran"
+            raise LoopEndedError(message)
 
 
 async def _listen(dsn: str, loops: Sequence[Loop]) -> None:

@@ -17,5 +17,5 @@ SET LOCAL lock_timeout = '5s';
 -- name: record
 INSERT INTO schema_migration (name, digest) VALUES (%s, %s);
 
--- name: role_exists
-SELECT true AS known FROM pg_roles WHERE rolname = %s;
+-- name: roles
+SELECT rolname FROM pg_roles WHERE rolname = ANY (%s::text[]);

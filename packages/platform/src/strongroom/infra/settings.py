@@ -1,25 +1,31 @@
 """Settings: one TOML file, checked in full before anything starts.
 
-Secrets are files that it points to, never values in it. Amounts are whole base units of the chain's coin.
+Secrets are files that it points to, never values in it. Amounts are whole base units of the asset they are of.
 ``STRONGROOM_CONFIG`` names the file where no argument does.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
+from Crypto.Hash import keccak
 from msgspec import Meta
 
-from strongroom_core.assets import Asset, Chain, chain_by_id, native_asset
+from strongroom_core.abi import InvalidCallError, parse_address
+from strongroom_core.amounts import MAX_BASE_UNITS
+from strongroom_core.assets import Asset, Chain, asset_by_id, chain_by_id, fiat_by_code, native_asset, register_asset
 from strongroom_core.errors import StrongroomError
 
 ENVIRONMENT_VARIABLE: Final = "STRONGROOM_CONFIG"
 Natural = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
+Contract = Literal["factory", "cold_safe", "hot_safe", "allowance", "multisend"]
+_CONTRACTS: Final[tuple[Contract, ...]] = ("factory", "cold_safe", "hot_safe", "allowance", "multisend")
 Role = Literal["api", "watcher", "worker", "treasury", "auditor"]
 
 
@@ -101,12 +107,90 @@ class FeeSettings(_Section, frozen=True, kw_only=True):
     deposit_fee_ppm: Ppm = 0
 
 
-class ChainSettings(_Section, frozen=True, kw_only=True):
-    """One chain: its nodes, how much it is believed, and what we hold on it; no ``tiers``: the chain's own defaults."""
+class AssetSettings(_Section, frozen=True, kw_only=True):
+    """One asset that is held on an account chain, named by its CAIP-19 id; the native coin too, where it is accepted.
+
+    ``code`` and ``decimals`` are pinned here, never asked of a contract: a token becomes known by this section. No
+    ``tiers``: the chain's. ``par`` names the fiat currency that a stablecoin stands for: its rates are guarded.
+    """
 
     id: str
-    rpc_url: str
-    cookie_file: Path
+    code: str
+    decimals: Natural
+    minimum_deposit: Natural
+    payout_fee: Natural
+    deposit_fee_ppm: Ppm = 0
+    tiers: tuple[Tier, ...] = ()
+    band: BandSettings = BandSettings()
+    par: str | None = None
+
+    def __post_init__(self) -> None:
+        """Make the asset known, or refuse one that is known otherwise."""
+        register_asset(Asset(self.id, self.code, self.decimals))
+        _check_amounts(self.code, (self.minimum_deposit, self.payout_fee, *_band_amounts(self.band)))
+        if self.par is not None:
+            fiat_by_code(self.par)
+
+    @property
+    def asset(self) -> Asset:
+        """The asset itself."""
+        return asset_by_id(self.id)
+
+
+class EthereumSettings(_Section, frozen=True, kw_only=True):
+    """What an EVM chain has besides: its nodes, our contracts there, and the accounts that pay gas.
+
+    A block counts when ``agree_min`` of the nodes name the same hash; 1 is for test chains only. Deposits are confirmed
+    by depth, or when their block is ``finalized`` by the chain. Addresses are checksummed (EIP-55). Amounts are wei.
+    """
+
+    rpc_urls: Annotated[tuple[str, ...], Meta(min_length=1)]
+    factory: str
+    cold_safe: str
+    hot_safe: str
+    allowance: str
+    multisend: str
+    agree_min: Positive = 2
+    confirm_by: Literal["depth", "finalized"] = "depth"
+    traces: Literal["auto", "trace", "debug", "none"] = "auto"
+    relayer_key_files: Annotated[tuple[Path, ...], Meta(max_length=2)] = ()
+    gas_budget_per_day: Natural = 10**17
+    gas_low: Natural = 10**16
+    fee_ceiling_gwei: Positive = 200
+    logs_range_max: Positive = 2000
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, one address in two roles, and a quorum of more nodes than there are."""
+        if len(self.contracts()) < len(_CONTRACTS):
+            message = f"{', '.join(_CONTRACTS)} are five different addresses"
+            raise ValueError(message)
+        if len(set(self.rpc_urls)) < len(self.rpc_urls) or self.agree_min > len(self.rpc_urls):
+            message = f"rpc_urls has to name {self.agree_min} different nodes at least, as agree_min says"
+            raise ValueError(message)
+
+    def address(self, role: Contract) -> bytes:
+        """Give the 20 bytes of one of our contracts."""
+        try:
+            return parse_address(getattr(self, role), _keccak)
+        except InvalidCallError as error:
+            message = f"{role}: {error.message}"
+            raise ValueError(message) from None
+
+    def contracts(self) -> set[bytes]:
+        """Give the addresses of all our contracts there."""
+        return set(map(self.address, _CONTRACTS))
+
+
+class ChainSettings(_Section, frozen=True, kw_only=True):
+    """One chain: its nodes, how much it is believed, and what we hold on it; no ``tiers``: the chain's own defaults.
+
+    Bitcoin-likes have one coin, described here (``rpc_url`` to ``key_sets``); an EVM chain has ``ethereum`` and
+    ``assets`` instead.
+    """
+
+    id: str
+    rpc_url: str = ""
+    cookie_file: Path = Path()
     zmq_url: str | None = None
     poll_seconds: float = 2.0
     start_height: Natural = 0
@@ -119,6 +203,39 @@ class ChainSettings(_Section, frozen=True, kw_only=True):
     fees: FeeSettings = FeeSettings()
     band: BandSettings = BandSettings()
     key_sets: tuple[KeySetSettings, ...] = ()
+    ethereum: EthereumSettings | None = None
+    assets: tuple[AssetSettings, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse parts of the other kind of chain, and what only a test chain may do."""
+        if self.chain.is_evm:
+            self._check_evm()
+        elif self.ethereum is not None or self.assets or not self.rpc_url or self.cookie_file == Path():
+            message = (
+                f"{self.chain.name} needs rpc_url and cookie_file, and has no [chains.ethereum] or [[chains.assets]]"
+            )
+            raise ValueError(message)
+
+    def _check_evm(self) -> None:
+        name = self.chain.name
+        if self.ethereum is None or not self.assets or self.key_sets or self.rpc_url or self.zmq_url:
+            message = (
+                f"{name} needs [chains.ethereum] with rpc_urls and one of [[chains.assets]] at least, and has no "
+                "rpc_url, zmq_url or [[chains.key_sets]]"
+            )
+            raise ValueError(message)
+        if self.ethereum.agree_min < 2 and not self.chain.test:  # noqa: PLR2004 - one node alone is believed by nobody
+            message = f"agree_min = 1 is for test chains only: {name} needs two nodes that agree"
+            raise ValueError(message)
+        if any(tier.amount_max is not None for tier in self.tiers):
+            message = f"tiers with an amount_max belong to one asset: put them into [[chains.assets.tiers]] of {name}"
+            raise ValueError(message)
+        if len({item.id for item in self.assets}) < len(self.assets):
+            message = f"an asset of {name} is named twice"
+            raise ValueError(message)
+        if stray := [item.id for item in self.assets if item.asset.chain_id != self.id]:
+            message = f"{stray[0]} does not live on {name} ({self.id})"
+            raise ValueError(message)
 
     @property
     def chain(self) -> Chain:
@@ -126,9 +243,64 @@ class ChainSettings(_Section, frozen=True, kw_only=True):
         return chain_by_id(self.id)
 
     @property
+    def label(self) -> str:
+        """A short name for loops and logs: the coin's code, of an EVM chain its own name, since several have ETH."""
+        return self.chain.name if self.is_evm else self.asset.code
+
+    @property
+    def is_evm(self) -> bool:
+        """Whether it is an account chain of the Ethereum kind."""
+        return self.chain.is_evm
+
+    @property
     def asset(self) -> Asset:
-        """The coin of the chain."""
+        """The coin of the chain, which pays its network fees; held only if it is among ``held_assets``."""
         return native_asset(self.chain)
+
+    @property
+    def relay_minimum(self) -> int:
+        """The least amount, in base units, that nodes relay: the dust limit of a bitcoin-like, 1 on account chains."""
+        return 1 if self.is_evm else self.dust
+
+    @property
+    def held_assets(self) -> tuple[AssetSettings, ...]:
+        """What merchants can be paid in and pay in on this chain; of a bitcoin-like its one coin."""
+        return self.assets if self.is_evm else (self._coin(),)
+
+    def asset_settings(self, asset_id: str) -> AssetSettings:
+        """Find what is set for a held asset by its CAIP-19 id. Raises ``SettingsError``."""
+        for item in self.held_assets:
+            if item.id == asset_id:
+                return item
+        message = f"{asset_id} is not held on {self.chain.name}: add it to [[chains.assets]]"
+        raise SettingsError(message)
+
+    def _coin(self) -> AssetSettings:
+        coin = self.asset
+        return AssetSettings(
+            id=coin.id,
+            code=coin.code,
+            decimals=coin.decimals,
+            minimum_deposit=self.minimum_deposit,
+            payout_fee=self.fees.payout_fee,
+            deposit_fee_ppm=self.fees.deposit_fee_ppm,
+            tiers=self.tiers,
+            band=self.band,
+        )
+
+
+def _keccak(data: bytes) -> bytes:
+    return keccak.new(digest_bits=256, data=data).digest()
+
+
+def _band_amounts(band: BandSettings) -> tuple[int, int, int]:
+    return band.low, band.target, band.high
+
+
+def _check_amounts(code: str, amounts: Iterable[int]) -> None:
+    if max(amounts) > MAX_BASE_UNITS:
+        message = f"an amount of {code} cannot be above 2**256 - 1 base units"
+        raise ValueError(message)
 
 
 class SignerSettings(_Section, frozen=True, kw_only=True):
@@ -142,7 +314,11 @@ class SignerSettings(_Section, frozen=True, kw_only=True):
 
 
 class RateSettings(_Section, frozen=True, kw_only=True):
-    """Prices: which sources, how they must agree, how long a lock holds. ``fixed`` maps ``BTC/EUR`` to decimal text."""
+    """Prices: which sources, how they must agree, how long a lock holds. ``fixed`` maps ``BTC/EUR`` to decimal text.
+
+    A stablecoin (``par`` of its asset) further than ``par_band_ppm`` from its par is depegged, and is at par again once
+    it was no further than ``par_back_ppm`` for ``par_back_seconds`` on end.
+    """
 
     sources: tuple[Literal["fixed", "kraken", "coinbase"], ...] = ("fixed",)
     fixed: dict[str, str] = {}
@@ -151,6 +327,15 @@ class RateSettings(_Section, frozen=True, kw_only=True):
     stale_after_seconds: Positive = 120
     sources_min: Positive = 1
     poll_seconds: Positive = 20
+    par_band_ppm: Ppm = 20_000
+    par_back_ppm: Ppm = 10_000
+    par_back_seconds: Positive = 300
+
+    def __post_init__(self) -> None:
+        """Refuse a way back that is wider than the band: a price on its edge would go in and out of it."""
+        if self.par_back_ppm > self.par_band_ppm:
+            message = "par_back_ppm cannot be above par_band_ppm"
+            raise ValueError(message)
 
 
 class InvoiceSettings(_Section, frozen=True, kw_only=True):
@@ -174,6 +359,14 @@ class WebhookSettings(_Section, frozen=True, kw_only=True):
     concurrency: Positive = 32
 
 
+class MetricsSettings(_Section, frozen=True, kw_only=True):
+    """Where the worker shows its gauges to Prometheus; port 0: nowhere. They tell sums, so keep them off the street."""
+
+    host: str = "127.0.0.1"
+    port: Natural = 0
+    refresh_seconds: Positive = 10
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole file. ``deployment`` is the name that payment intents carry."""
 
@@ -186,6 +379,22 @@ class Settings(_Section, frozen=True, kw_only=True):
     rates: RateSettings = RateSettings()
     invoices: InvoiceSettings = InvoiceSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    metrics: MetricsSettings = MetricsSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse a chain that is named twice."""
+        if len({chain.id for chain in self.chains}) < len(self.chains):
+            message = "a chain is named twice"
+            raise ValueError(message)
+
+    @property
+    def held_assets(self) -> tuple[Asset, ...]:
+        """All assets that merchants can be paid in and pay in, in the order of the file."""
+        return tuple(item.asset for chain in self.chains for item in chain.held_assets)
+
+    def asset_settings(self, asset_id: str) -> AssetSettings:
+        """Find what is set for a held asset of any chain by its CAIP-19 id. Raises ``SettingsError``."""
+        return self.chain(asset_id.partition("/")[0]).asset_settings(asset_id)
 
     def chain(self, chain_id: str) -> ChainSettings:
         """Find a chain's settings by its CAIP-2 id. Raises ``SettingsError``."""

@@ -37,7 +37,7 @@ class InvoiceDesk:
             self.book,
             spread_ppm=self.settings.rates.spread_ppm,
             tolerance_ppm=self.settings.invoices.tolerance_ppm,
-            minimum=max(chain.minimum_deposit, chain.dust),
+            minimum=max(chain.asset_settings(request.asset.id).minimum_deposit, chain.relay_minimum),
             now=now,
         )
 
@@ -127,6 +127,7 @@ async def _draft(
             merchant_id=request.merchant_id,
             purpose=Purpose.INVOICE,
             reference=ids[place],
+            asset=request.asset.id,
             expected=priced.due.base_units,
             expected_until=now + timedelta(seconds=request.expires_in_seconds + monitor),
         )

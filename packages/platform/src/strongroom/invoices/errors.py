@@ -35,6 +35,12 @@ class InvoiceNotCancellableError(StrongroomError):
     code = "invoice-not-cancellable"
 
 
+class InvoiceNotHeldError(StrongroomError):
+    """The invoice does not wait for its asset to be at par, so there is nothing to decide."""
+
+    code = "invoice-not-held"
+
+
 class IdempotencyConflictError(StrongroomError):
     """The same idempotency key came with another request."""
 

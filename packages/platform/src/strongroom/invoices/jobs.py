@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from strongroom.infra.clock import Clock
 from strongroom.infra.database import Connection, Pool, transaction
-from strongroom.infra.outbox import OutboxEvent, Sink
+from strongroom.infra.outbox import Handler, OutboxEvent, Sink
 from strongroom.infra.settings import Settings
 from strongroom.invoices import rules, service, store
-from strongroom.invoices.model import Payment, PaymentState
+from strongroom.invoices.model import Invoice, Payment, PaymentState
+from strongroom.rates import service as rates
+from strongroom_core.assets import asset_by_id
 from strongroom_core.ids import DepositId
 
 BATCH: Final = 200
@@ -44,7 +46,7 @@ async def note_deposits(
             for event in turn
         ]
         before = await store.record_payments(connection, told)
-        await service.save(connection, settings, [(invoice, rules.judge(invoice, now)) for invoice in before])
+        await _judge(connection, settings, before, now)
 
 
 def _is_for_an_invoice(event: OutboxEvent) -> bool:
@@ -63,16 +65,33 @@ async def expire_due(pool: Pool, settings: Settings, clock: Clock) -> int:
     now = clock.now()
     async with transaction(pool) as connection:
         due = await store.lock_due(connection, now, BATCH)
-        await service.save(connection, settings, [(before, rules.judge(before, now)) for before in due])
+        await _judge(connection, settings, due, now)
     return len(due)
 
 
+def handlers(clock: Clock) -> list[tuple[str, Handler]]:
+    """Say what the worker's dispatcher tells this room beside deposits: that an asset is at its par again."""
+
+    async def at_par(connection: Connection, event: OutboxEvent) -> None:
+        await store.make_due(connection, event.payload["asset_id"], clock.now())
+
+    return [(rates.AT_PAR, at_par)]
+
+
+async def _judge(connection: Connection, settings: Settings, invoices: Sequence[Invoice], now: datetime) -> None:
+    """Judge invoices by what came, the time and the par of their assets, and write what changed."""
+    guarded = bool(rates.guarded(settings)) and any(invoice.rate for invoice in invoices)
+    depegged = await rates.not_at_par(connection, hold=True) if guarded else ()
+    await service.save(connection, settings, [(before, rules.judge(before, now, depegged)) for before in invoices])
+
+
 def payment_of(deposit_id: str, payload: Mapping[str, Any]) -> Payment:
-    """Read a deposit's payload; its amounts are whole base units as text."""
+    """Read a deposit's payload; its amounts are whole base units of its asset as text."""
     return Payment(
         deposit_id=DepositId(deposit_id),
         txid=payload["txid"],
         vout=payload["vout"],
+        asset=asset_by_id(payload["asset"]),
         amount=int(payload["amount"]),
         state=PaymentState(payload["state"]),
         cycle=payload["cycle"],

@@ -32,6 +32,8 @@ class Anomaly(StrEnum):
     OVERPAID = "overpaid"
     PAID_TWICE = "paid-twice"
     LATE = "late"
+    DEPEGGED = "depegged"  # enough came while its asset was not at par; it waits for par or the operator's word
+    WRONG_ASSET = "wrong-asset"  # something else came than what the invoice is paid in; it counts for nothing here
 
 
 class Reason(StrEnum):
@@ -40,6 +42,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     UNCONFIRMED = "unconfirmed"
     PAYMENT_VANISHED = "payment-vanished"
+    DEPEGGED = "depegged"  # its asset did not come back to par in time, or the operator refused to wait
 
 
 class PaymentState(StrEnum):
@@ -69,11 +72,12 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One deposit on an invoice's address; ``amount`` in base units of the invoice's asset."""
+    """One deposit on an invoice's address; ``amount`` in base units of ``asset``, which need not be the invoice's."""
 
     deposit_id: DepositId
     txid: str
     vout: int
+    asset: Asset
     amount: int
     state: PaymentState
     cycle: int

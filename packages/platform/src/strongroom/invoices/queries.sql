@@ -60,6 +60,10 @@ ORDER BY told.place;
 -- name: lock_due
 SELECT merchant_id, id FROM invoice WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED;
 
+-- name: make_due
+UPDATE invoice SET due_at = %(now)s
+WHERE asset = %(asset)s AND exception = 'depegged' AND reason IS DISTINCT FROM 'depegged';
+
 -- name: invoices_of
 SELECT invoice.*
 FROM unnest(%(merchants)s::text[], %(ids)s::text[]) AS asked (merchant_id, id)

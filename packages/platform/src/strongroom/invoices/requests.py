@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,8 +14,15 @@ from strongroom.invoices import rules
 from strongroom.invoices.errors import InvalidInvoiceError, InvoiceAmountError
 from strongroom.invoices.model import LockedRate, NewInvoice, Priced
 from strongroom.rates.service import RateBook, price_in_asset
-from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset, Chain, asset_by_code, native_asset
+from strongroom_core.amounts import MAX_BASE_UNITS, Amount
+from strongroom_core.assets import (
+    AmbiguousAssetError,
+    Asset,
+    UnknownAssetError,
+    chain_by_id,
+    choose_asset,
+    fiat_by_code,
+)
 from strongroom_core.ids import MerchantId
 
 # A payer needs a moment; a price lock beyond a week is a free option on the market.
@@ -25,12 +33,14 @@ DESCRIPTION_MAX: Final = 1_000
 URL_MAX: Final = 2_000
 KEY_MAX: Final = 255
 METADATA_BYTES_MAX: Final = 4_096
-# All litecoin that will ever be; no chain of this release has more coins.
-DUE_MAX: Final = 84_000_000 * 10**8
+# In whole units. All litecoin that will ever be, and no bitcoin-like of this release has more; on EVM chains more than
+# there is of any coin or stablecoin.
+DUE_MAX_BITCOINS: Final = 84_000_000
+DUE_MAX_EVM: Final = 10**12
 
 
 def read_request(
-    chains: tuple[Chain, ...],
+    assets: Sequence[Asset],
     merchant_id: MerchantId,
     *,
     amount: str,
@@ -43,12 +53,12 @@ def read_request(
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> NewInvoice:
-    """Check a request: ``amount`` is decimal text of ``currency`` (a fiat or coin code), ``asset`` a coin's code.
+    """Check a request: ``amount`` is decimal text of ``currency``: a fiat code, or one of ``assets``, those held.
 
-    Raises ``InvalidInvoiceError``, ``InvalidAmountError``, ``UnknownAssetError``.
+    ``asset`` is what it is paid in, by code or CAIP-19 id; without it, ``currency`` itself or the first of ``assets``.
+    Raises ``InvalidInvoiceError``, ``InvalidAmountError``, ``UnknownAssetError``, ``AmbiguousAssetError``.
     """
-    priced_in = asset_by_code(currency, chains)
-    paid_in = _coin(priced_in, asset, chains)
+    priced_in, paid_in = _chosen(currency, asset, assets)
     if not EXPIRES_SECONDS_MIN <= expires_in_seconds <= EXPIRES_SECONDS_MAX:
         message = f"expires_in_seconds is {EXPIRES_SECONDS_MIN} to {EXPIRES_SECONDS_MAX}"
         raise InvalidInvoiceError(message)
@@ -75,6 +85,7 @@ def price(
 
     Raises ``RateUnavailableError`` and its kinds, ``InvoiceAmountError``.
     """
+    book.check_par(request.asset)
     rate = None
     due = request.price
     if request.price.asset != request.asset:
@@ -82,26 +93,57 @@ def price(
         due = price_in_asset(request.price, quote, spread_ppm)
         rate = LockedRate(quote.price, quote.sources, quote.at, spread_ppm)
     enough = rules.enough_of(due, tolerance_ppm)
-    if not minimum <= enough.base_units or due.base_units > DUE_MAX:
+    if not minimum <= enough.base_units or due.base_units > _most(due.asset):
         message = f"{due} is out of range: payments below {Amount(due.asset, minimum)} are not credited at once"
         raise InvoiceAmountError(message)
     return Priced(due, enough, rate)
 
 
-def _coin(priced_in: Asset, code: str | None, chains: tuple[Chain, ...]) -> Asset:
-    if code is not None:
-        coin = asset_by_code(code, chains)
-    elif priced_in.is_fiat and chains:
-        coin = native_asset(chains[0])
-    else:
-        coin = priced_in
-    if coin.is_fiat:
-        message = f"{coin.code} is a currency to price in, not one to be paid in"
+def _most(asset: Asset) -> int:
+    whole = DUE_MAX_EVM if chain_by_id(asset.chain_id).is_evm else DUE_MAX_BITCOINS
+    most: int = whole * 10**asset.decimals
+    return min(most, MAX_BASE_UNITS)
+
+
+def _chosen(currency: str, asset: str | None, assets: Sequence[Asset]) -> tuple[Asset, Asset]:
+    """Say what the price is in and what is paid; a code that several networks have is settled by the other one's id."""
+    paid_in = _held(asset, assets) if asset is not None else None
+    named = paid_in is not None and currency in (paid_in.code, paid_in.id)
+    priced_in = paid_in if named and paid_in else _currency(currency, assets)
+    if paid_in is None:
+        paid_in = assets[0] if priced_in.is_fiat and assets else priced_in
+    if paid_in.is_fiat:
+        message = f"{paid_in.code} is a currency to price in, not one to be paid in"
         raise InvalidInvoiceError(message)
-    if not priced_in.is_fiat and coin != priced_in:
+    if not priced_in.is_fiat and paid_in != priced_in:
         message = f"a price in {priced_in.code} is paid in {priced_in.code}; leave `asset` out"
         raise InvalidInvoiceError(message)
-    return coin
+    return priced_in, paid_in
+
+
+def _currency(name: str, assets: Sequence[Asset]) -> Asset:
+    try:
+        return choose_asset(name, assets)
+    except AmbiguousAssetError:
+        raise
+    except UnknownAssetError:
+        return fiat_by_code(name)
+
+
+def _held(name: str, assets: Sequence[Asset]) -> Asset:
+    try:
+        return choose_asset(name, assets)
+    except UnknownAssetError:
+        _refuse_fiat(name)
+        coins = ", ".join(sorted({asset.code for asset in assets})) or "none"
+        message = f"{name!r} is nothing that an invoice can be paid in here; the coins here: {coins}"
+        raise UnknownAssetError(message) from None
+
+
+def _refuse_fiat(name: str) -> None:
+    with contextlib.suppress(UnknownAssetError):
+        message = f"{fiat_by_code(name).code} is a currency to price in, not one to be paid in"
+        raise InvalidInvoiceError(message)
 
 
 def _text(name: str, value: str | None, longest: int) -> str | None:

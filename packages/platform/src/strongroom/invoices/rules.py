@@ -6,12 +6,12 @@ were told. All money on an invoice's address is credited to the merchant by `dep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from strongroom.invoices.errors import IllegalMoveError, InvoiceNotCancellableError
+from strongroom.invoices.errors import IllegalMoveError, InvoiceNotCancellableError, InvoiceNotHeldError
 from strongroom.invoices.model import MOVES, Anomaly, Invoice, Judged, Payment, PaymentState, Reason, Status, Step
 from strongroom_core.amounts import Amount
 
@@ -27,21 +27,23 @@ def enough_of(due: Amount, tolerance_ppm: int) -> Amount:
     return Amount(due.asset, max(1, due.base_units - slack))
 
 
-def judge(invoice: Invoice, now: datetime) -> Judged:
+def judge(invoice: Invoice, now: datetime, depegged: Collection[str] = ()) -> Judged:
     """Give the invoice as its payments make it at this time, and the arrows it went along.
+
+    ``depegged`` names (CAIP-19) the stablecoins that are not at par: nothing with a locked rate becomes paid in them.
 
     A move may make the next one due at once (a payment that vanished from a paid invoice whose time is not over yet),
     so this goes on until nothing changes; each status is visited once at most.
     """
     current, steps = invoice, []
     for _ in Status:
-        status, reason = _next_status(current, now)
+        status, reason = _next_status(current, now, depegged)
         if status is current.status:
             break
         following = move(current, status, reason, now)
         steps.append((current.status, following))
         current = following
-    settled = _with_sums(current, now)
+    settled = _with_sums(current, now, depegged)
     return Judged(settled, tuple(Step(before, at.status, settled.exception, at.reason, now) for before, at in steps))
 
 
@@ -70,6 +72,27 @@ def cancel(invoice: Invoice, now: datetime) -> Judged:
     return Judged(ended, (step,))
 
 
+def accept(invoice: Invoice, now: datetime) -> Judged:
+    """Call an invoice paid that waits for its asset's par: what came is taken for the price. Raises as ``refuse``."""
+    return _decided(invoice, Status.PAID, None, now)
+
+
+def refuse(invoice: Invoice, now: datetime) -> Judged:
+    """End an invoice that waits for its asset's par; what came stays the merchant's.
+
+    Raises ``InvoiceNotHeldError`` where it does not wait for that.
+    """
+    return _decided(invoice, Status.INVALID, Reason.DEPEGGED, now)
+
+
+def _decided(invoice: Invoice, status: Status, reason: Reason | None, now: datetime) -> Judged:
+    if invoice.exception is not Anomaly.DEPEGGED or invoice.status is status or not _is_paid(invoice):
+        message = f"this invoice is {invoice.status} and does not wait for its asset to be at par"
+        raise InvoiceNotHeldError(message)
+    ended = _with_sums(move(invoice, status, reason, now), now, ())
+    return Judged(ended, (Step(invoice.status, status, ended.exception, reason, now),))
+
+
 def event_topic(before: Invoice, after: Invoice) -> str | None:
     """Name the event to tell, if any; new confirmations alone are shown on the page, not sent to the merchant."""
     if after.status is not before.status:
@@ -84,12 +107,11 @@ def remaining(invoice: Invoice) -> Amount:
     return Amount.zero(invoice.asset) if came >= invoice.enough else invoice.due - came
 
 
-def _next_status(invoice: Invoice, now: datetime) -> tuple[Status, Reason | None]:
-    paid = _sum(_credited(_in_time(invoice))) >= invoice.enough.base_units
+def _next_status(invoice: Invoice, now: datetime, depegged: Collection[str]) -> tuple[Status, Reason | None]:
     seen = _sum(_counted(_in_time(invoice))) >= invoice.enough.base_units
-    if invoice.reason is Reason.CANCELLED:
-        return Status.INVALID, Reason.CANCELLED
-    if paid:
+    if invoice.reason in {Reason.CANCELLED, Reason.DEPEGGED}:
+        return Status.INVALID, invoice.reason
+    if _is_paid(invoice) and not _waits_for_par(invoice, depegged):
         return Status.PAID, None
     if seen:
         return _while_confirming(invoice, now)
@@ -99,8 +121,17 @@ def _next_status(invoice: Invoice, now: datetime) -> tuple[Status, Reason | None
 def _while_confirming(invoice: Invoice, now: datetime) -> tuple[Status, Reason | None]:
     given_up = invoice.status is Status.INVALID and invoice.reason is Reason.UNCONFIRMED
     if given_up or (invoice.status is Status.PROCESSING and now >= _confirm_until(invoice)):
-        return Status.INVALID, Reason.UNCONFIRMED
+        return Status.INVALID, Reason.DEPEGGED if _is_paid(invoice) and not given_up else Reason.UNCONFIRMED
     return Status.PROCESSING, None
+
+
+def _is_paid(invoice: Invoice) -> bool:
+    return _sum(_credited(_in_time(invoice))) >= invoice.enough.base_units
+
+
+def _waits_for_par(invoice: Invoice, depegged: Collection[str]) -> bool:
+    """Whether what came is worth less than the rate that it was asked by; what was paid before stays paid."""
+    return invoice.rate is not None and invoice.status is not Status.PAID and invoice.asset.id in depegged
 
 
 def _without_enough(invoice: Invoice, now: datetime) -> tuple[Status, Reason | None]:
@@ -116,13 +147,13 @@ def _without_enough(invoice: Invoice, now: datetime) -> tuple[Status, Reason | N
     return (Status.INVALID, Reason.PAYMENT_VANISHED) if gone else (Status.PROCESSING, None)
 
 
-def _with_sums(invoice: Invoice, now: datetime) -> Invoice:
-    live = _live(invoice.payments)
+def _with_sums(invoice: Invoice, now: datetime, depegged: Collection[str]) -> Invoice:
+    live = _live(invoice)
     paid = _sum(_credited(live))
     vanished = invoice.status is Status.PROCESSING and _sum(_counted(_in_time(invoice))) < invoice.enough.base_units
     settled = replace(
         invoice,
-        exception=_exception(invoice),
+        exception=_exception(invoice, depegged),
         paid=Amount(invoice.asset, paid),
         pending=Amount(invoice.asset, _sum(live) - paid),
         vanished_at=(invoice.vanished_at or now) if vanished else None,
@@ -143,9 +174,16 @@ def _confirm_until(invoice: Invoice) -> datetime:
     return start + timedelta(seconds=invoice.monitor_seconds)
 
 
-def _exception(invoice: Invoice) -> Anomaly:
-    live = _live(invoice.payments)
-    if not live:
+def _exception(invoice: Invoice, depegged: Collection[str]) -> Anomaly:
+    if invoice.reason is Reason.DEPEGGED or (_is_paid(invoice) and _waits_for_par(invoice, depegged)):
+        return Anomaly.DEPEGGED
+    found = _about_its_asset(invoice)
+    wrong = any(payment.asset != invoice.asset for payment in _not_dropped(invoice.payments))
+    return Anomaly.WRONG_ASSET if wrong and found in {Anomaly.NONE, Anomaly.UNDERPAID} else found
+
+
+def _about_its_asset(invoice: Invoice) -> Anomaly:
+    if not _live(invoice):
         return Anomaly.NONE
     if invoice.status in {Status.PROCESSING, Status.PAID}:
         return _too_much(invoice)
@@ -155,7 +193,7 @@ def _exception(invoice: Invoice) -> Anomaly:
 
 
 def _too_much(invoice: Invoice) -> Anomaly:
-    counted = _counted(invoice.payments)
+    counted = _counted(_live(invoice))
     if _sum(counted) < invoice.enough.base_units:
         return Anomaly.UNDERPAID
     if sum(payment.amount >= invoice.enough.base_units for payment in counted) > 1:
@@ -166,15 +204,20 @@ def _too_much(invoice: Invoice) -> Anomaly:
 def _is_late(invoice: Invoice) -> bool:
     in_time = _in_time(invoice)
     enough = _sum(_counted(in_time)) >= invoice.enough.base_units
-    return enough or invoice.reason is Reason.CANCELLED or len(in_time) < len(_live(invoice.payments))
+    return enough or invoice.reason is Reason.CANCELLED or len(in_time) < len(_live(invoice))
 
 
-def _live(payments: Sequence[Payment]) -> list[Payment]:
+def _not_dropped(payments: Sequence[Payment]) -> list[Payment]:
     return [payment for payment in payments if payment.state is not PaymentState.DROPPED]
 
 
+def _live(invoice: Invoice) -> list[Payment]:
+    """Give what counts towards the invoice: what is there in its own asset; base units of another are other units."""
+    return [payment for payment in _not_dropped(invoice.payments) if payment.asset == invoice.asset]
+
+
 def _in_time(invoice: Invoice) -> list[Payment]:
-    return [payment for payment in _live(invoice.payments) if payment.first_seen_at <= invoice.expires_at]
+    return [payment for payment in _live(invoice) if payment.first_seen_at <= invoice.expires_at]
 
 
 def _credited(payments: Sequence[Payment]) -> list[Payment]:
@@ -183,9 +226,7 @@ def _credited(payments: Sequence[Payment]) -> list[Payment]:
 
 def _counted(payments: Sequence[Payment]) -> list[Payment]:
     """Leave out dust that waits below the minimum: it is the merchant's only once the sum reaches it."""
-    return [
-        payment for payment in _live(payments) if payment.state is PaymentState.CREDITED or not payment.below_minimum
-    ]
+    return [payment for payment in payments if payment.state is PaymentState.CREDITED or not payment.below_minimum]
 
 
 def _sum(payments: Sequence[Payment]) -> int:

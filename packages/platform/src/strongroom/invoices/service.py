@@ -40,14 +40,15 @@ def read_request(
     metadata: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> NewInvoice:
-    """Check what a merchant asks for; pure. ``amount`` is decimal text of ``currency``; ``asset`` is a coin's code.
+    """Check what a merchant asks for; pure. ``amount`` is decimal text of ``currency``.
 
-    Raises ``InvalidInvoiceError`` (``invoice-invalid``), ``InvoiceAmountError`` (``invoice-amount-out-of-range``),
-    ``InvalidAmountError`` (``amount-invalid``), ``UnknownAssetError`` (``asset-unknown``).
+    ``asset`` is the code or CAIP-19 id of what it is paid in. Raises ``InvalidInvoiceError`` (``invoice-invalid``),
+    ``InvoiceAmountError`` (``invoice-amount-out-of-range``), ``InvalidAmountError`` (``amount-invalid``),
+    ``UnknownAssetError`` (``asset-unknown``), ``AmbiguousAssetError`` (``asset-ambiguous``).
     """
     seconds = settings.invoices.expires_in_seconds if expires_in_seconds is None else expires_in_seconds
     return requests.read_request(
-        tuple(chain.chain for chain in settings.chains),
+        settings.held_assets,
         merchant_id,
         amount=amount,
         currency=currency,
@@ -103,6 +104,21 @@ async def cancel_invoice(
     if before.status is Status.INVALID:
         return before
     decision = rules.cancel(before, now)
+    await save(connection, settings, [(before, decision)])
+    return decision.invoice
+
+
+async def decide_held(
+    connection: Connection, settings: Settings, invoice_id: InvoiceId, now: datetime, *, paid: bool
+) -> Invoice:
+    """Decide for the operator on an invoice that waits for its stablecoin's par: call it ``paid``, or end it.
+
+    The money is the merchant's in either case. Raises ``InvoiceNotFoundError``, ``InvoiceNotHeldError``
+    (``invoice-not-held``).
+    """
+    found = (await public_invoice(connection, invoice_id)).invoice
+    before = _found(await store.locked_invoice(connection, found.merchant_id, found.id))
+    decision = rules.accept(before, now) if paid else rules.refuse(before, now)
     await save(connection, settings, [(before, decision)])
     return decision.invoice
 

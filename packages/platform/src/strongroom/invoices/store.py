@@ -158,6 +158,11 @@ async def lock_due(connection: Connection, now: datetime, limit: int) -> list[In
     return [_invoice(row) for row in await (await connection.execute(_SQL["invoices_of"], values)).fetchall()]
 
 
+async def make_due(connection: Connection, asset_id: str, now: datetime) -> None:
+    """Let the clock look at once at the invoices that wait for an asset's par."""
+    await connection.execute(_SQL["make_due"], {"asset": asset_id, "now": now})
+
+
 async def save(connection: Connection, decisions: Sequence[Judged]) -> None:
     """Write what decisions changed, with their arrows, in one statement; open pages are woken at commit."""
     steps = [
@@ -232,6 +237,7 @@ def _payment_row(payment: Payment) -> dict[str, Any]:
         "deposit_id": payment.deposit_id,
         "txid": payment.txid,
         "vout": payment.vout,
+        "asset": payment.asset.id,
         "amount": str(payment.amount),
         "state": payment.state,
         "cycle": payment.cycle,
@@ -300,6 +306,7 @@ def _payment(row: Mapping[str, Any]) -> Payment:
         deposit_id=DepositId(row["deposit_id"]),
         txid=row["txid"],
         vout=row["vout"],
+        asset=asset_by_id(row["asset"]),
         amount=int(row["amount"]),
         state=PaymentState(row["state"]),
         cycle=row["cycle"],

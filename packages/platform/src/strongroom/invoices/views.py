@@ -12,7 +12,7 @@ from urllib.parse import quote
 from strongroom.invoices import rules
 from strongroom.invoices.model import Invoice, Payment, PublicInvoice
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset
+from strongroom_core.assets import chain_by_id, network_name
 
 # BIP 21 for Bitcoin; Litecoin's wallets took over its form with their own scheme.
 _SCHEMES: Final = {"BTC": "bitcoin", "LTC": "litecoin"}
@@ -29,10 +29,7 @@ def merchant_view(invoice: Invoice, public_url: str) -> dict[str, Any]:
         "metadata": dict(invoice.metadata),
         "checkout_url": f"{public_url.rstrip('/')}/checkout/{invoice.id}",
         "address_id": invoice.address_id,
-        "asset_id": invoice.asset.id,
-        "payments": [
-            {"deposit_id": payment.deposit_id, **_payment(payment, invoice.asset)} for payment in invoice.payments
-        ],
+        "payments": [{"deposit_id": payment.deposit_id, **_payment(payment)} for payment in invoice.payments],
     }
 
 
@@ -43,16 +40,26 @@ def public_view(public: PublicInvoice) -> dict[str, Any]:
         "id": invoice.id,
         "merchant_name": public.merchant_name,
         **_common(invoice),
-        "chain_id": invoice.asset.chain_id,
-        "payments": [_payment(payment, invoice.asset) for payment in invoice.payments],
+        "payments": [_payment(payment) for payment in invoice.payments],
     }
 
 
 def payment_uri(invoice: Invoice) -> str:
-    """Make the BIP 21 address of what is left to pay, or of the whole where nothing is left."""
+    """Make the link of what is left to pay, or of the whole where nothing is left: BIP 21, on an EVM chain EIP-681."""
     amount = rules.remaining(invoice) or invoice.due
+    chain = chain_by_id(invoice.asset.chain_id)
+    if chain.is_evm:
+        return _eip_681(invoice, chain.evm_id, amount.base_units)
     uri = f"{_SCHEMES[invoice.asset.code]}:{invoice.address}?amount={_short(amount)}"
     return f"{uri}&message={quote(invoice.description, safe='')}" if invoice.description else uri
+
+
+def _eip_681(invoice: Invoice, chain_number: int, base_units: int) -> str:
+    """Whole base units, and no exponent: not every wallet reads one. The standard has no place for a message."""
+    if invoice.asset.contract is None:
+        return f"ethereum:{invoice.address}@{chain_number}?value={base_units}"
+    token = f"ethereum:{invoice.asset.contract}@{chain_number}"
+    return f"{token}/transfer?address={invoice.address}&uint256={base_units}"
 
 
 def rate_text(price: Fraction) -> str:
@@ -80,6 +87,9 @@ def _common(invoice: Invoice) -> dict[str, Any]:
         "currency": invoice.price.asset.code,
         **_amount("amount", invoice.price),
         "asset": invoice.asset.code,
+        "asset_id": invoice.asset.id,
+        "chain_id": invoice.asset.chain_id,
+        "network": network_name(invoice.asset),
         **_amount("amount_due", invoice.due),
         **_amount("amount_enough", invoice.enough),
         **_amount("amount_paid", invoice.paid),
@@ -99,11 +109,13 @@ def _common(invoice: Invoice) -> dict[str, Any]:
     }
 
 
-def _payment(payment: Payment, asset: Asset) -> dict[str, Any]:
+def _payment(payment: Payment) -> dict[str, Any]:
     return {
         "txid": payment.txid,
         "vout": payment.vout,
-        **_amount("amount", Amount(asset, payment.amount)),
+        "asset": payment.asset.code,
+        "asset_id": payment.asset.id,
+        **_amount("amount", Amount(payment.asset, payment.amount)),
         "state": payment.state.value,
         "confirmations": payment.confirmations,
         "confirmations_needed": payment.confirmations_needed,

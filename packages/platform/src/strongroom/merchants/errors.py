@@ -33,3 +33,9 @@ class ScopeMissingError(StrongroomError):
     """The token is good, but not for this."""
 
     code = "scope-missing"
+
+
+class IdempotencyConflictError(StrongroomError):
+    """The same idempotency key came with another request."""
+
+    code = "idempotency-conflict"

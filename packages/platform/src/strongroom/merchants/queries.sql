@@ -8,9 +8,14 @@ SELECT id, name, branch, created_at FROM merchant WHERE id = %(id)s;
 SELECT id, name, branch, created_at FROM merchant ORDER BY branch;
 
 -- name: insert_token
-INSERT INTO api_token (id, merchant_id, digest, scopes, label)
-VALUES (%(id)s, %(merchant_id)s, %(digest)s, %(scopes)s, %(label)s)
+INSERT INTO api_token (id, merchant_id, digest, scopes, label, idempotency_key, request_digest)
+VALUES (%(id)s, %(merchant_id)s, %(digest)s, %(scopes)s, %(label)s, %(key)s, %(request)s)
+ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
 RETURNING id, merchant_id, scopes, label, created_at, revoked_at;
+
+-- name: token_of_key
+SELECT id, merchant_id, scopes, label, created_at, revoked_at, request_digest
+FROM api_token WHERE merchant_id = %(merchant_id)s AND idempotency_key = %(key)s;
 
 -- name: token_to_check
 SELECT id, merchant_id, scopes, digest FROM api_token WHERE id = %(id)s AND revoked_at IS NULL;

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 from strongroom.merchants.errors import InvalidMerchantError
@@ -34,6 +36,11 @@ def token_id_of(text: str) -> TokenId | None:
 def digest_of(text: str) -> bytes:
     """Hash a token for keeping: SHA-256 of its text."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+
+
+def request_digest(scopes: Iterable[str], label: str) -> bytes:
+    """Hash what a token was asked for, so that a repeated request is told from another one under the same key."""
+    return hashlib.sha256(json.dumps([sorted(scopes), label]).encode()).digest()
 
 
 def same_digest(left: bytes, right: bytes) -> bool:

@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from strongroom.infra import outbox
 from strongroom.infra.database import Connection
 from strongroom.merchants import rules, store
-from strongroom.merchants.errors import MerchantNotFoundError, TokenInvalidError, TokenNotFoundError
+from strongroom.merchants.errors import (
+    IdempotencyConflictError,
+    MerchantNotFoundError,
+    TokenInvalidError,
+    TokenNotFoundError,
+)
 from strongroom.merchants.model import ApiToken, Merchant, Principal, Scope
 from strongroom_core.ids import MerchantId, TokenId
 
@@ -43,18 +48,40 @@ async def create_token(
 
     Raises ``MerchantNotFoundError``, and ``InvalidMerchantError`` for a label that is not 1 to 200 characters.
     """
+    token, text = await create_token_once(connection, merchant_id, scopes, label, None)
+    return token, text or ""  # without an idempotency key there is no earlier one
+
+
+async def create_token_once(
+    connection: Connection, merchant_id: MerchantId, scopes: Iterable[Scope], label: str, key: str | None
+) -> tuple[ApiToken, str | None]:
+    """Make a token under an idempotency key; the same key and request again gives that token, and no text.
+
+    Raises as ``create_token``, and ``IdempotencyConflictError`` where the key came with another request.
+    """
     await get_merchant(connection, merchant_id)
+    wanted, label = frozenset(scopes), rules.clean_name(label, "a token's label")
     token_id = TokenId.new()
     text = rules.new_secret_text(token_id)
-    token = await store.insert_token(
+    request = rules.request_digest(wanted, label) if key is not None else None
+    made = await store.insert_token(
         connection,
         token_id=token_id,
         merchant_id=merchant_id,
         digest=rules.digest_of(text),
-        scopes=frozenset(scopes),
-        label=rules.clean_name(label, "a token's label"),
+        scopes=wanted,
+        label=label,
+        key=key,
+        request=request,
     )
-    return token, text
+    if made is not None:
+        return made, text
+    # The unique index has settled it: whoever came first has committed.
+    known = await store.token_of_key(connection, merchant_id, key or "")
+    if known is None or known[1] != request:
+        message = "this Idempotency-Key came with another request before; use a new key for a new request"
+        raise IdempotencyConflictError(message)
+    return known[0], None
 
 
 async def authenticate(connection: Connection, text: str) -> Principal:

@@ -38,8 +38,10 @@ async def insert_token(
     digest: bytes,
     scopes: frozenset[Scope],
     label: str,
-) -> ApiToken:
-    """Insert a token by its digest."""
+    key: str | None,
+    request: bytes | None,
+) -> ApiToken | None:
+    """Insert a token by its digest; None where the idempotency key ``key`` made one before."""
     row = await _one(
         connection,
         "insert_token",
@@ -48,8 +50,16 @@ async def insert_token(
         digest=digest,
         scopes=sorted(scopes),
         label=label,
+        key=key,
+        request=request,
     )
-    return _token(row or {})
+    return _token(row) if row else None
+
+
+async def token_of_key(connection: Connection, merchant_id: MerchantId, key: str) -> tuple[ApiToken, bytes] | None:
+    """Read the token that an idempotency key made, and the digest of its request."""
+    row = await _one(connection, "token_of_key", merchant_id=merchant_id, key=key)
+    return (_token(row), bytes(row["request_digest"])) if row else None
 
 
 async def token_to_check(connection: Connection, token_id: TokenId) -> Mapping[str, Any] | None:

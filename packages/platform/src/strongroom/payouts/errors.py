@@ -29,6 +29,12 @@ class PayoutAmountError(InvalidValueError):
     code = "payout-amount-dust"
 
 
+class PayoutDestinationError(InvalidValueError):
+    """The destination would swallow the money: nobody's account, a token's own contract, or a contract of ours."""
+
+    code = "payout-destination-unsafe"
+
+
 class PayoutFeeError(InvalidValueError):
     """The signed fee ceiling is below our fee; sign again with a higher one."""
 

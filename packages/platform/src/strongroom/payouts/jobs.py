@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from strongroom.infra.database import Connection
-from strongroom.infra.outbox import Handler, OutboxEvent
+from strongroom.infra.outbox import Handler, OutboxEvent, Sink
+from strongroom.ledger import service as ledger
 from strongroom.outbound.model import Outcome
 from strongroom.payouts import moves, store
-from strongroom.payouts.model import PayoutState
+from strongroom.payouts.model import OWES_TAG, Payout, PayoutState
+from strongroom_core.assets import asset_by_id
 
 _SLOT_STATES: Final = {
     "outbound.planned": PayoutState.PLANNED,
@@ -23,7 +26,10 @@ _OUTCOMES: Final = {
     Outcome.CANCELLED: PayoutState.CANCELLED,
     Outcome.EXPIRED: PayoutState.EXPIRED,
 }
+_MAY_OWE: Final = ("deposit.reversed", "deposit.credited", "payout.queued", "payout.hot-short")
 _SHORT: Final = "hot-short: more than the hot balance holds; it is sent when hot is refilled, oldest first"
+_OWES: Final = "a deposit was reversed by its chain; this goes on once deposits have repaid what is owed"
+_REPAID: Final = "what was owed has been repaid"
 _VOIDING: Final = "waiting for a signer's promise never to sign it"
 
 
@@ -68,6 +74,38 @@ async def _wait(connection: Connection, told: dict[str, Any], state: PayoutState
     payout = await store.get(connection, told["merchant_id"], told["payout_id"], lock=True)
     if payout is not None:
         await moves.move(connection, payout, state, reason=reason)
+
+
+def _owner(event: OutboxEvent) -> tuple[str, str] | None:
+    told = event.payload
+    return (told["merchant_id"], told["asset"]) if told["merchant_id"] else None
+
+
+async def _tell_who_owes(connection: Connection, owners: Sequence[tuple[str, str]]) -> None:
+    """Compare what waiting payouts say with what their merchants owe; only those that say otherwise change."""
+    merchants_by_asset: dict[str, set[str]] = {}
+    for merchant, asset in owners:
+        merchants_by_asset.setdefault(asset, set()).add(merchant)
+    for asset, merchants in sorted(merchants_by_asset.items()):
+        owing = await ledger.owing(connection, asset_by_id(asset))
+        for payout in await store.waiting_otherwise(connection, sorted(merchants), asset, owing):
+            await _remark(connection, payout, owes=payout.merchant_id in owing)
+
+
+async def _remark(connection: Connection, payout: Payout, *, owes: bool) -> None:
+    if owes:
+        await moves.remark(connection, payout, reason=_OWES, tag=OWES_TAG, told=_OWES)
+    else:
+        reason = _SHORT if payout.state is PayoutState.HOT_SHORT else ""
+        await moves.remark(connection, payout, reason=reason, tag="", told=_REPAID)
+
+
+def owing_sink() -> Sink:
+    """Keep payouts that wait telling whether they wait for what their merchant owes.
+
+    Told by deposits, which make and repay debts, and by payouts that begin to wait: whichever commits last sees both.
+    """
+    return Sink(_MAY_OWE, _owner, _tell_who_owes)
 
 
 def handlers() -> list[tuple[str, Handler]]:

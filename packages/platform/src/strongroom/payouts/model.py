@@ -53,12 +53,14 @@ PAYOUT_MOVES: Final[dict[PayoutState, frozenset[PayoutState]]] = {
     _S.PLANNED: _ahead_of(_S.PLANNED) | {_S.QUEUED, *_ENDS},
     _S.SIGNED: _ahead_of(_S.SIGNED) | {_S.REFUSED},
     _S.BROADCAST: _ahead_of(_S.BROADCAST) | {_S.REFUSED},
-    _S.CONFIRMED: frozenset({_S.BROADCAST, _S.FINAL}),
+    _S.CONFIRMED: frozenset({_S.BROADCAST, _S.FINAL, _S.REFUSED}),  # refused: a token that moved nothing
     _S.FINAL: frozenset(),
     _S.REFUSED: frozenset(),
     _S.CANCELLED: frozenset(),
     _S.EXPIRED: frozenset(),
 }
+# The tag of a waiting payout's reason while its merchant owes us.
+OWES_TAG: Final = "merchant-owes"
 CANCELLABLE: Final = frozenset({_S.QUEUED, _S.HOT_SHORT})
 
 

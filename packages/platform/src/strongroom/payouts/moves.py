@@ -29,6 +29,13 @@ async def move(
     return True
 
 
+async def remark(connection: Connection, payout: Payout, *, reason: str, tag: str, told: str) -> None:
+    """Change why a locked payout stays where it is; ``told`` goes on its timeline."""
+    place = {"merchant": payout.merchant_id, "id": payout.id}
+    await store.run(connection, "set_reason", **place, reason=reason, tag=tag)
+    await record(connection, payout, payout.state, told)
+
+
 async def record(connection: Connection, payout: Payout, state: PayoutState, reason: str) -> None:
     """Put a state on the timeline and publish ``payout.<state>`` with the whole payout."""
     place = {"merchant": payout.merchant_id, "id": payout.id}

@@ -37,6 +37,15 @@ WHERE merchant_id = %(merchant)s AND id = %(id)s;
 UPDATE payout SET reason = %(reason)s, reason_tag = %(tag)s, updated_at = now()
 WHERE merchant_id = %(merchant)s AND id = %(id)s;
 
+-- name: waiting_otherwise
+-- Waiting payouts of these merchants that say they wait for a debt where there is none, or the other way round. Those with
+-- a reason of another tag are on their way back to the merchant.
+SELECT * FROM payout
+WHERE merchant_id = ANY (%(merchants)s::text[]) AND asset = %(asset)s AND state IN ('queued', 'hot-short')
+  AND reason_tag = CASE WHEN merchant_id = ANY (%(owing)s::text[]) THEN '' ELSE %(tag)s END
+ORDER BY merchant_id, id
+FOR UPDATE;
+
 -- name: insert_moment
 INSERT INTO payout_moment (merchant_id, payout_id, status, reason) VALUES (%(merchant)s, %(id)s, %(status)s, %(reason)s);
 

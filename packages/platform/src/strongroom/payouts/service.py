@@ -8,7 +8,7 @@ from typing import Any
 from strongroom.chains import service as chains
 from strongroom.infra import stops
 from strongroom.infra.database import Connection
-from strongroom.infra.settings import ChainSettings, Settings
+from strongroom.infra.settings import AssetSettings, ChainSettings, EthereumSettings, Settings
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound.model import Outcome, Payment
@@ -24,7 +24,7 @@ from strongroom.treasury import service as treasury
 from strongroom.treasury.errors import PayableBoundError, UnknownPayableError
 from strongroom.treasury.model import Payable
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import UnknownAssetError
+from strongroom_core.assets import Asset, UnknownAssetError
 from strongroom_core.ids import MerchantId
 from strongroom_core.intents import PaymentIntent, SignedIntent
 
@@ -43,28 +43,37 @@ async def create_payout(
 
     The same signed intent again gives the same payout. Raises ``PayoutConflictError`` where the id stands for another,
     ``PayoutIntentError``, ``InvalidIntentError``, ``AddressError``, ``PayoutAmountError``, ``PayoutFeeError``,
-    ``PayoutExpiredError``, ``PayoutsStoppedError``, ``InsufficientFundsError``, ``UnknownAssetError``; then nothing is
-    held.
+    ``PayoutDestinationError``, ``PayoutExpiredError``, ``PayoutsStoppedError``, ``InsufficientFundsError``,
+    ``UnknownAssetError``; then nothing is held.
     """
     intent = rules.read_intent(signed, settings.deployment, merchant_id)
     known = await store.get(connection, merchant_id, intent.payout)
     if known is not None:
         return _same(known, signed)
-    chain = _chain_of(settings, intent.asset)
-    rules.check_terms(intent, asset=chain.asset.id, dust=chain.dust, fee=chain.fees.payout_fee, now=now)
+    chain, held = _held(settings, intent.asset)
+    rules.check_terms(intent, least=chain.relay_minimum, fee=held.payout_fee, now=now)
     script = chains.address_to_script(chain.id, intent.destination)
-    await _check_open(connection, chain, merchant_id)
+    if chain.ethereum is not None:
+        rules.check_destination(script, _traps(chain, chain.ethereum))
+    await _check_open(connection, held.asset, merchant_id)
     async with connection.transaction():
-        return await _take(connection, chain, intent, signed, kind, script)
+        return await _take(connection, held, intent, signed, kind, script)
 
 
-def _chain_of(settings: Settings, asset: str) -> ChainSettings:
+def _held(settings: Settings, asset_id: str) -> tuple[ChainSettings, AssetSettings]:
+    """Find the chain and the terms of an asset that we hold; an intent names it by its id."""
     for chain in settings.chains:
-        if chain.asset.id == asset:
-            return chain
-    known = ", ".join(chain.asset.id for chain in settings.chains)
-    message = f"{asset!r} is not paid out here; known are {known}"
+        for held in chain.held_assets:
+            if held.id == asset_id:
+                return chain, held
+    known = ", ".join(asset.id for asset in settings.held_assets)
+    message = f"{asset_id!r} is not paid out here; known are {known}"
     raise UnknownAssetError(message)
+
+
+def _traps(chain: ChainSettings, ethereum: EthereumSettings) -> set[bytes]:
+    tokens = [held.asset.contract for held in chain.held_assets]
+    return ethereum.contracts() | {bytes.fromhex(token[2:]) for token in tokens if token}
 
 
 async def cancel_payout(connection: Connection, merchant_id: MerchantId, payout_id: str) -> Payout:
@@ -127,38 +136,36 @@ def view(payout: Payout) -> dict[str, Any]:
 
 async def _take(
     connection: Connection,
-    chain: ChainSettings,
+    held: AssetSettings,
     intent: PaymentIntent,
     signed: SignedIntent,
     kind: PayoutKind,
     script: bytes,
 ) -> Payout:
-    fee = chain.fees.payout_fee
-    expires_at = rules.expires_at(intent)
-    if not await store.insert(connection, intent, signed, kind=kind, chain=chain.id, fee=fee, expires_at=expires_at):
+    asset, fee = held.asset, held.payout_fee
+    chain_id, expires_at = asset.chain_id, rules.expires_at(intent)
+    if not await store.insert(connection, intent, signed, kind=kind, chain=chain_id, fee=fee, expires_at=expires_at):
         # Taken in the meantime: by the same request sent twice, or by another intent.
         known = await store.get(connection, intent.merchant, intent.payout)
         return _same(known, signed)
     hold = await ledger.reserve(
         connection,
         key=f"payout:{intent.payout}:hold",
-        account=Account(AccountType.MERCHANT_AVAILABLE, chain.asset, intent.merchant),
-        amount=Amount(chain.asset, intent.amount + fee),
+        account=Account(AccountType.MERCHANT_AVAILABLE, asset, intent.merchant),
+        amount=Amount(asset, intent.amount + fee),
         memo={"payout": intent.payout},
     )
     await store.run(connection, "set_hold", merchant=intent.merchant, id=intent.payout, hold=hold.id)
     payment = Payment(intent.payout, intent.merchant, intent.amount, fee, hold.id, script, signed)
-    await treasury.enqueue(connection, Payable(payment, chain.id, expires_at))
+    await treasury.enqueue(connection, Payable(payment, chain_id, expires_at))
     payout = await _locked(connection, intent.merchant, intent.payout)
     await moves.record(connection, payout, payout.state, "")
     return payout
 
 
-async def _check_open(connection: Connection, chain: ChainSettings, merchant_id: MerchantId) -> None:
-    reason = await stops.stopped(connection, stops.Stop.PAYOUTS, chain.id)
-    if reason is None and await ledger.balance(
-        connection, Account(AccountType.MERCHANT_OWED, chain.asset, merchant_id)
-    ):
+async def _check_open(connection: Connection, asset: Asset, merchant_id: MerchantId) -> None:
+    reason = await stops.stopped(connection, stops.Stop.PAYOUTS, asset.chain_id)
+    if reason is None and await ledger.balance(connection, Account(AccountType.MERCHANT_OWED, asset, merchant_id)):
         reason = "a deposit was reversed by its chain; payouts go on once what is owed has been repaid by deposits"
     if reason is not None:
         message = f"payouts are stopped: {reason}"

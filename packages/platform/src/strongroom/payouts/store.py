@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from strongroom.infra.database import Connection, load_queries
-from strongroom.payouts.model import Moment, Payout, PayoutKind, PayoutState
+from strongroom.payouts.model import OWES_TAG, Moment, Payout, PayoutKind, PayoutState
 from strongroom_core.ids import HoldId, MerchantId, PayoutId
 from strongroom_core.intents import PaymentIntent, SignedIntent
 
@@ -64,6 +65,14 @@ async def list_payouts(connection: Connection, merchant_id: str, cursor: str | N
     """Read a merchant's payouts, newest first, after the one that ``cursor`` names."""
     found = await rows(connection, "list", merchant=merchant_id, cursor=cursor, limit=limit)
     return [_payout(row) for row in found]
+
+
+async def waiting_otherwise(
+    connection: Connection, merchants: Sequence[str], asset: str, owing: Sequence[str]
+) -> list[Payout]:
+    """Lock and read the waiting payouts of ``merchants`` whose reason is not what ``owing`` says."""
+    values = {"merchants": list(merchants), "asset": asset, "owing": list(owing), "tag": OWES_TAG}
+    return [_payout(row) for row in await rows(connection, "waiting_otherwise", **values)]
 
 
 async def timeline(connection: Connection, merchant_id: str, payout_id: str) -> list[Moment]:

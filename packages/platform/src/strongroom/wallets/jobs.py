@@ -34,7 +34,12 @@ async def _refill(pool: Pool, branch: Branch) -> int:
 
 
 async def follow_coins(pool: Pool, chain: ChainSettings) -> int:
-    """Bring our record of coins up to the chain's facts, a batch per transaction; the count of events handled."""
+    """Bring our record of coins up to the chain's facts, a batch per transaction; the count of events handled.
+
+    An account chain has no coins: what its addresses hold is what deposits brought and gathering took away.
+    """
+    if chain.is_evm:
+        return 0
     async with transaction(pool) as connection:
         after = await chains.take_cursor(connection, COINS_CONSUMER, chain.id)
         events = await chains.read_events(connection, chain.id, after, EVENTS_MAX)

@@ -34,7 +34,11 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WalletAddress:
-    """One address of ours; ``purpose`` is None while it waits in the pool. ``script`` is the output script's bytes."""
+    """One address of ours; ``purpose`` is None while it waits in the pool.
+
+    ``script`` is the output script's bytes, on an account chain the 20 bytes of the address. ``asset`` (CAIP-19) is
+    what it was handed out to be paid in; None: whatever comes.
+    """
 
     id: AddressId
     chain: str
@@ -47,6 +51,7 @@ class WalletAddress:
     purpose: Purpose | None
     merchant_id: MerchantId | None
     reference: str | None
+    asset: str | None
     handed_out_at: datetime | None
 
 
@@ -55,6 +60,7 @@ class AddressRequest:
     """A wish for one fresh address of a merchant's branch.
 
     ``expected`` base units count against the hot band until ``expected_until`` where the answer is a hot address.
+    ``asset`` (CAIP-19) is what it is to be paid in; None: whatever comes.
     """
 
     chain_id: str
@@ -63,6 +69,7 @@ class AddressRequest:
     reference: str
     expected: int = 0
     expected_until: datetime | None = None
+    asset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,21 @@ class KeySet:
     kind: KeySetKind
     xpubs: tuple[str, str, str]
     origins: tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarders:
+    """What an account chain's addresses are derived from: keyless contracts that one factory makes, for one treasury.
+
+    Both are 20 bytes. The address at (branch, index) is theirs by CREATE2; it can pay the treasury only, the cold Safe.
+    """
+
+    chain: str
+    factory: bytes
+    treasury: bytes
+
+
+Scheme = KeySet | Forwarders
 
 
 @dataclass(frozen=True, slots=True)

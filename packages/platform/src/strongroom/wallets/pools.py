@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from strongroom.chains import service as chains
 from strongroom.infra.database import Connection
 from strongroom.wallets import derivation, rules, store
 from strongroom.wallets.errors import BranchUnknownError, KeySetUnknownError
-from strongroom.wallets.model import AddressRequest, Branch, KeySet, KeySetKind, WalletAddress
+from strongroom.wallets.model import AddressRequest, Branch, Forwarders, KeySetKind, Scheme, WalletAddress
+from strongroom_core.assets import chain_by_id, native_asset
 from strongroom_core.ids import AddressId
 
+ALWAYS: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
-async def key_set(connection: Connection, chain_id: str, kind: KeySetKind) -> KeySet:
-    """Read a recorded key set. Raises ``KeySetUnknownError``."""
-    found = (await store.key_sets(connection, chain_id)).get(kind)
+
+async def scheme(connection: Connection, chain_id: str, kind: KeySetKind) -> Scheme:
+    """Read what addresses are derived from, as recorded. Raises ``KeySetUnknownError``."""
+    found = (await store.schemes(connection, chain_id)).get(kind)
     if found is None:
         message = f"no {kind} key set is recorded for {chain_id}: name three keys in its settings and start the worker"
         raise KeySetUnknownError(message)
     return found
+
+
+def scripts_of(found: Scheme, branch: int, indices: range) -> list[bytes]:
+    """Derive a branch's scripts; on an account chain the addresses themselves, 20 bytes each."""
+    if isinstance(found, Forwarders):
+        return chains.forwarder_addresses(found.factory, found.treasury, branch, indices)
+    return [item.script for item in derivation.derive(found, branch, indices)]
 
 
 async def lock(connection: Connection, chain_id: str, kind: KeySetKind, branch: int) -> Branch:
@@ -35,9 +46,9 @@ async def lock(connection: Connection, chain_id: str, kind: KeySetKind, branch: 
 
 async def extend(connection: Connection, branch: Branch, count: int) -> Branch:
     """Derive a locked branch's next ``count`` addresses into its pool, watched from the same commit on."""
-    keys = await key_set(connection, branch.chain, branch.kind)
+    found = await scheme(connection, branch.chain, branch.kind)
     indices = range(branch.next_index, branch.next_index + count)
-    scripts = [item.script for item in derivation.derive(keys, branch.branch, indices)]
+    scripts = scripts_of(found, branch.branch, indices)
     texts = [str(chains.script_to_address(branch.chain, script)) for script in scripts]
     await store.insert_addresses(connection, branch, indices, scripts, texts)
     await chains.watch_scripts(connection, branch.chain, scripts)
@@ -79,7 +90,25 @@ async def hand_out(
             await _derive_now(connection, chain_id, kind, branch, count)
         taken |= await _take(connection, kind, wanted, missing)
     found = await store.addresses(connection, list(taken.values()))
-    return [found[taken[place]] for place in range(len(wanted))]
+    handed_out = [found[taken[place]] for place in range(len(wanted))]
+    await _watch_coin(connection, wanted[0][1].chain_id, [request for _, request in wanted], handed_out)
+    return handed_out
+
+
+async def _watch_coin(
+    connection: Connection, chain_id: str, wanted: Sequence[AddressRequest], found: Sequence[WalletAddress]
+) -> None:
+    """Have an account chain's own coin looked for by balance where it may come: contracts pay it without a log."""
+    chain = chain_by_id(chain_id)
+    if not chain.is_evm:
+        return
+    coin = native_asset(chain).id
+    until: dict[datetime, list[bytes]] = {}
+    for request, address in zip(wanted, found, strict=True):
+        if request.asset in (None, coin):
+            until.setdefault(request.expected_until or ALWAYS, []).append(address.script)
+    for time, scripts in until.items():
+        await chains.watch_balances(connection, chain_id, scripts, time)
 
 
 async def _take(

@@ -1,12 +1,14 @@
--- name: key_set
-SELECT chain, kind, name, xpubs, origins FROM wallet_key_set WHERE chain = %(chain)s AND kind = %(kind)s
-
 -- name: key_sets
-SELECT chain, kind, name, xpubs, origins FROM wallet_key_set WHERE chain = %(chain)s ORDER BY kind
+SELECT chain, kind, name, xpubs, origins, factory, treasury FROM wallet_key_set WHERE chain = %(chain)s ORDER BY kind
 
 -- name: record_key_set
 INSERT INTO wallet_key_set (chain, kind, name, xpubs, origins)
 VALUES (%(chain)s, %(kind)s, %(name)s, %(xpubs)s, %(origins)s)
+ON CONFLICT DO NOTHING
+
+-- name: record_forwarders
+INSERT INTO wallet_key_set (chain, kind, name, factory, treasury)
+VALUES (%(chain)s, 'cold', 'forwarders', %(factory)s, %(treasury)s)
 ON CONFLICT DO NOTHING
 
 -- name: make_branch
@@ -57,17 +59,17 @@ WHERE chain = %(chain)s AND kind = %(kind)s AND branch = %(branch)s
 
 -- name: take
 SELECT place, address_id FROM wallet_take(%(chain)s, %(kind)s, %(branches)s::integer[], %(purpose)s, %(references)s::text[],
-    %(expected)s::numeric[], %(expected_until)s::timestamptz[])
+    %(assets)s::text[], %(expected)s::numeric[], %(expected_until)s::timestamptz[])
 
 -- name: addresses
 SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,
-    a.reference, a.handed_out_at
+    a.reference, a.asset, a.handed_out_at
 FROM wallet_address AS a JOIN wallet_key_set AS k USING (chain, kind)
 WHERE a.id = ANY (%(ids)s::text[])
 
 -- name: by_scripts
 SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,
-    a.reference, a.handed_out_at
+    a.reference, a.asset, a.handed_out_at
 FROM wallet_address AS a JOIN wallet_key_set AS k USING (chain, kind)
 WHERE a.chain = %(chain)s AND a.script = ANY (%(scripts)s::bytea[])
 
@@ -80,7 +82,7 @@ WHERE merchant_id = %(merchant_id)s AND chain = %(chain)s AND reference = %(refe
 
 -- name: list_standing
 SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,
-    a.reference, a.handed_out_at
+    a.reference, a.asset, a.handed_out_at
 FROM wallet_address AS a JOIN wallet_key_set AS k USING (chain, kind)
 WHERE a.merchant_id = %(merchant_id)s AND a.purpose = 'standing'
   AND (%(after)s::text IS NULL OR a.id < %(after)s)

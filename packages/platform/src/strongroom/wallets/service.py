@@ -7,13 +7,12 @@ from datetime import datetime
 
 from strongroom.chains import service as chains
 from strongroom.infra.database import Connection
-from strongroom.infra.settings import ChainSettings, KeySetSettings
-from strongroom.wallets import coin_store, derivation, pools, rules, store
-from strongroom.wallets.errors import AddressNotFoundError, BranchUnknownError, KeySetChangedError, KeySetUnknownError
+from strongroom.infra.settings import ChainSettings
+from strongroom.wallets import coin_store, derivation, pools, rules, schemes, store
+from strongroom.wallets.errors import AddressNotFoundError, BranchUnknownError, KeySetUnknownError
 from strongroom.wallets.model import (
     CHANGE_BRANCH,
     COINS_CONSUMER,
-    FIRST_MERCHANT_BRANCH,
     HOUSE_BRANCH,
     AddressRequest,
     Coin,
@@ -26,40 +25,12 @@ from strongroom.wallets.model import (
     ScanDescriptor,
     WalletAddress,
 )
+from strongroom_core.assets import chain_by_id
 from strongroom_core.ids import AddressId, MerchantId
 
-
-async def sync_key_sets(connection: Connection, chain: ChainSettings) -> None:
-    """Record the settings' key sets at the first start; refuse others later.
-
-    Raises ``KeySetChangedError`` where a key differs from the recorded one, ``KeySetInvalidError`` for unusable keys.
-    """
-    for settings in chain.key_sets:
-        wanted = _key_set(chain, settings)
-        derivation.check(wanted)
-        await store.record_key_set(connection, wanted)
-    recorded = await store.key_sets(connection, chain.id)
-    for settings in chain.key_sets:
-        wanted = _key_set(chain, settings)
-        if recorded.get(wanted.kind) != wanted:
-            message = f"the {wanted.kind} key set of {chain.id} has other keys on record; put the settings back"
-            raise KeySetChangedError(message)
-        for branch in (CHANGE_BRANCH, HOUSE_BRANCH):
-            await _prepare_branch(connection, chain.id, wanted.kind, branch, None, rules.POOL_SERVICE)
-
-
-async def prepare_merchant(
-    connection: Connection, chain: ChainSettings, merchant_id: MerchantId, branch: int, count: int = rules.POOL_FIRST
-) -> None:
-    """Give a merchant its branch in hot and cold and derive a first pool of ``count`` addresses in each. Idempotent.
-
-    Raises ``BranchUnknownError`` where the branch is another's or the merchant has another already.
-    """
-    if branch < FIRST_MERCHANT_BRANCH:
-        message = f"branches below {FIRST_MERCHANT_BRANCH} are change and the house; no merchant has them"
-        raise BranchUnknownError(message)
-    for kind in await store.key_sets(connection, chain.id):
-        await _prepare_branch(connection, chain.id, kind, branch, merchant_id, count)
+# What addresses are derived from has a file of its own; others find it here.
+sync_key_sets = schemes.sync_key_sets
+prepare_merchant = schemes.prepare_merchant
 
 
 async def hand_out(
@@ -108,6 +79,11 @@ async def address(connection: Connection, address_id: AddressId) -> WalletAddres
         message = "no address of that id"
         raise AddressNotFoundError(message)
     return found
+
+
+async def addresses(connection: Connection, ids: Sequence[AddressId]) -> dict[AddressId, WalletAddress]:
+    """Read addresses by id; unknown ones are missing."""
+    return await store.addresses(connection, ids)
 
 
 async def merchant_address(connection: Connection, merchant_id: MerchantId, address_id: AddressId) -> WalletAddress:
@@ -225,23 +201,16 @@ def key_origins(chain: ChainSettings, kind: KeySetKind, branch: int, index: int)
 
 
 async def scan_descriptors(connection: Connection, chain_id: str, margin: int = 0) -> list[ScanDescriptor]:
-    """Give every branch as a descriptor that covers all derived indices and ``margin`` more, for scans of the chain."""
-    keys = await store.key_sets(connection, chain_id)
+    """Give every branch as a descriptor that covers all derived indices and ``margin`` more, for scans of the chain.
+
+    None on an account chain: balances are asked for there.
+    """
+    keys = await store.schemes(connection, chain_id)
     return [
-        derivation.scan_descriptor(keys[branch.kind], branch.branch, max(0, branch.next_index - 1 + margin))
+        derivation.scan_descriptor(found, branch.branch, max(0, branch.next_index - 1 + margin))
         for branch in await store.branches(connection, chain_id)
+        if isinstance(found := keys[branch.kind], KeySet)
     ]
-
-
-async def _prepare_branch(
-    connection: Connection, chain_id: str, kind: KeySetKind, number: int, merchant_id: MerchantId | None, count: int
-) -> None:
-    if not await store.make_branch(connection, chain_id, kind, number, merchant_id, max(1, count)):
-        message = f"branch {number} of {chain_id} belongs to another merchant, or this merchant has another branch"
-        raise BranchUnknownError(message)
-    branch = await pools.lock(connection, chain_id, kind, number)
-    if not branch.next_index:
-        await pools.fill(connection, branch)
 
 
 async def _hand_out_group(connection: Connection, wanted: Sequence[AddressRequest]) -> list[WalletAddress]:
@@ -255,7 +224,7 @@ async def _hand_out_group(connection: Connection, wanted: Sequence[AddressReques
 
 
 async def _choose_kinds(connection: Connection, wanted: Sequence[AddressRequest]) -> list[KeySetKind]:
-    if wanted[0].purpose is Purpose.STANDING:
+    if wanted[0].purpose is Purpose.STANDING or chain_by_id(wanted[0].chain_id).is_evm:
         return [KeySetKind.COLD] * len(wanted)
     kind, room = await store.intake(connection, wanted[0].chain_id)
     if kind is KeySetKind.COLD or room is None:
@@ -283,20 +252,9 @@ async def _service_address(
     return (await pools.hand_out(connection, kind, [(branch, request)]))[0]
 
 
-def _key_set(chain: ChainSettings, settings: KeySetSettings) -> KeySet:
-    first, second, third = settings.keys
-    return KeySet(
-        chain.id,
-        settings.name,
-        KeySetKind(settings.kind),
-        (first.xpub, second.xpub, third.xpub),
-        (first.origin, second.origin, third.origin),
-    )
-
-
 def _settings_key_set(chain: ChainSettings, kind: KeySetKind) -> KeySet:
     for settings in chain.key_sets:
         if settings.kind == kind:
-            return _key_set(chain, settings)
+            return schemes.key_set_of(chain, settings)
     message = f"the settings name no {kind} key set for {chain.id}"
     raise KeySetUnknownError(message)

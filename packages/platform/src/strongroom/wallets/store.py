@@ -10,10 +10,12 @@ from strongroom.infra.database import Connection, load_queries
 from strongroom.wallets.model import (
     AddressRequest,
     Branch,
+    Forwarders,
     KeySet,
     KeySetKind,
     OwnPayment,
     Purpose,
+    Scheme,
     WalletAddress,
 )
 from strongroom_core.ids import AddressId, MerchantId
@@ -25,10 +27,10 @@ async def _rows(connection: Connection, query: str, values: Mapping[str, Any]) -
     return await (await connection.execute(_SQL[query], values)).fetchall()
 
 
-async def key_sets(connection: Connection, chain_id: str) -> dict[KeySetKind, KeySet]:
-    """Read the recorded key sets of a chain."""
+async def schemes(connection: Connection, chain_id: str) -> dict[KeySetKind, Scheme]:
+    """Read what a chain's addresses are derived from, as recorded."""
     rows = await _rows(connection, "key_sets", {"chain": chain_id})
-    return {KeySetKind(row["kind"]): _key_set(row) for row in rows}
+    return {KeySetKind(row["kind"]): _scheme(row) for row in rows}
 
 
 async def record_key_set(connection: Connection, key_set: KeySet) -> None:
@@ -41,6 +43,12 @@ async def record_key_set(connection: Connection, key_set: KeySet) -> None:
         "origins": list(key_set.origins),
     }
     await connection.execute(_SQL["record_key_set"], values)
+
+
+async def record_forwarders(connection: Connection, forwarders: Forwarders) -> None:
+    """Record the forwarders of an account chain unless it has some; the caller compares afterwards."""
+    values = {"chain": forwarders.chain, "factory": forwarders.factory, "treasury": forwarders.treasury}
+    await connection.execute(_SQL["record_forwarders"], values)
 
 
 async def make_branch(
@@ -126,6 +134,7 @@ async def take(
         "branches": list(branch_numbers),
         "purpose": wanted[0].purpose,
         "references": [request.reference for request in wanted],
+        "assets": [request.asset for request in wanted],
         "expected": [request.expected for request in wanted],
         "expected_until": [request.expected_until for request in wanted],
     }
@@ -201,7 +210,9 @@ async def own_payments(connection: Connection, chain_id: str, txids: Sequence[st
     return {(row["txid"], row["vout"]) for row in rows}
 
 
-def _key_set(row: dict[str, Any]) -> KeySet:
+def _scheme(row: dict[str, Any]) -> Scheme:
+    if row["factory"] is not None:
+        return Forwarders(row["chain"], bytes(row["factory"]), bytes(row["treasury"]))
     first, second, third = row["xpubs"]
     one, two, three = row["origins"]
     return KeySet(row["chain"], row["name"], KeySetKind(row["kind"]), (first, second, third), (one, two, three))

@@ -19,7 +19,7 @@ async def get_balances(caller: Caller, services: Services) -> schemas.Balances:
     async with transaction(services.pool) as connection:
         found = await ledger.balances(connection, caller.merchant_id)
         pending = await deposits.pending_by_asset(connection, caller.merchant_id)
-    return views.balances(services.settings.chains, found, pending)
+    return views.balances(services.settings.held_assets, found, pending)
 
 
 router = Router("/balances", route_handlers=[get_balances], tags=["Balances"])

@@ -12,19 +12,17 @@ from strongroom.api.state import Services
 from strongroom.infra.database import transaction
 from strongroom.wallets import service
 from strongroom.wallets.model import WalletAddress
-from strongroom_core.assets import asset_by_code, chain_by_id, native_asset
+from strongroom_core.assets import Asset, choose_asset
 from strongroom_core.ids import AddressId
 
 
 @post("/", opt={"scope": "addresses"}, summary="Get a customer's deposit address", responses=REFUSALS)
 async def create_address(data: schemas.NewDepositAddress, caller: Caller, services: Services) -> schemas.DepositAddress:
     """Give the standing address of a reference, made at the first call; the same reference gives the same address."""
-    chains = tuple(chain.chain for chain in services.settings.chains)
-    asset = asset_by_code(data.asset, chains)
-    services.settings.chain(asset.chain_id)
+    asset = choose_asset(data.asset, services.settings.held_assets)
     async with transaction(services.pool) as connection:
         found = await service.standing_address(connection, asset.chain_id, caller.merchant_id, data.reference)
-    return _show(found)
+    return _show(services, found, asset)
 
 
 @get("/", opt={"scope": "read"}, summary="List deposit addresses", responses=REFUSALS)
@@ -35,18 +33,22 @@ async def list_addresses(
     async with transaction(services.pool) as connection:
         found = await service.list_standing(connection, caller.merchant_id, cursor, limit + 1)
     shown, following = cut(found, limit)
-    return schemas.DepositAddressPage(data=[_show(item) for item in shown], next_cursor=following)
+    return schemas.DepositAddressPage(data=[_show(services, item) for item in shown], next_cursor=following)
 
 
 @get("/{address_id:str}", opt={"scope": "read"}, summary="Get a deposit address", responses=REFUSALS)
 async def get_address(address_id: str, caller: Caller, services: Services) -> schemas.DepositAddress:
     """Give one address of yours."""
     async with transaction(services.pool) as connection:
-        return _show(await service.merchant_address(connection, caller.merchant_id, AddressId(address_id)))
+        found = await service.merchant_address(connection, caller.merchant_id, AddressId(address_id))
+    return _show(services, found)
 
 
-def _show(found: WalletAddress) -> schemas.DepositAddress:
-    return views.deposit_address(found, native_asset(chain_by_id(found.chain)))
+def _show(services: Services, found: WalletAddress, asset: Asset | None = None) -> schemas.DepositAddress:
+    """Show it for the asset that was asked for, else for what it was handed out for, else for the chain's first."""
+    taken = [item.asset for item in services.settings.chain(found.chain).held_assets]
+    handed_out_for = next((item for item in taken if item.id == found.asset), taken[0])
+    return views.deposit_address(found, asset or handed_out_for, taken)
 
 
 router = Router(

@@ -6,6 +6,7 @@ from litestar import Router, delete, get, post
 
 from strongroom.api import schemas, views
 from strongroom.api.access import Caller
+from strongroom.api.idempotency import IdempotencyKey
 from strongroom.api.paging import Cursor, Limit
 from strongroom.api.problems import REFUSALS
 from strongroom.api.state import Services
@@ -16,13 +17,21 @@ from strongroom_core.ids import TokenId
 
 
 @post("/", opt={"scope": "keys"}, summary="Make an API key", responses=REFUSALS)
-async def create_key(data: schemas.NewKey, caller: Caller, services: Services) -> schemas.Key:
-    """Make a key; ``token`` is its text, shown this once. A key gives no scope that the calling key lacks."""
+async def create_key(
+    data: schemas.NewKey, caller: Caller, services: Services, idempotency_key: IdempotencyKey = None
+) -> schemas.Key:
+    """Make a key; ``token`` is its text, shown this once. A key gives no scope that the calling key lacks.
+
+    The same Idempotency-Key and request again gives the same key with ``token`` null: nobody can have the text again.
+    Where the first answer was lost, revoke that key and make another under a new Idempotency-Key.
+    """
     scopes = [Scope(name) for name in data.scopes]
     for scope in scopes:
         caller.require(scope)
     async with transaction(services.pool) as connection:
-        made, text = await service.create_token(connection, caller.merchant_id, scopes, data.label)
+        made, text = await service.create_token_once(
+            connection, caller.merchant_id, scopes, data.label, idempotency_key
+        )
     return views.key(made, text)
 
 

@@ -9,7 +9,7 @@ from strongroom.api.access import Caller
 from strongroom.api.problems import REFUSALS
 from strongroom.api.state import Services
 from strongroom.infra.database import Connection, transaction
-from strongroom.infra.settings import ChainSettings
+from strongroom.infra.settings import AssetSettings, ChainSettings
 from strongroom.infra.stops import Stop, stopped
 from strongroom.merchants import service
 
@@ -19,7 +19,9 @@ async def get_merchant(caller: Caller, services: Services) -> schemas.Merchant:
     """Give what payment intents must name, and fees and minimums of each asset."""
     async with transaction(services.pool) as connection:
         found = await service.get_merchant(connection, caller.merchant_id)
-        assets = [await _terms(connection, chain) for chain in services.settings.chains]
+        assets = [
+            await _terms(connection, chain, held) for chain in services.settings.chains for held in chain.held_assets
+        ]
     return schemas.Merchant(
         id=found.id,
         name=found.name,
@@ -30,17 +32,17 @@ async def get_merchant(caller: Caller, services: Services) -> schemas.Merchant:
     )
 
 
-async def _terms(connection: Connection, chain: ChainSettings) -> schemas.AssetTerms:
-    asset = chain.asset
+async def _terms(connection: Connection, chain: ChainSettings, held: AssetSettings) -> schemas.AssetTerms:
+    asset = held.asset
     return schemas.AssetTerms(
         asset=asset.id,
         code=asset.code,
         chain=chain.id,
         chain_name=chain.chain.name,
         decimals=asset.decimals,
-        deposit_minimum=views.decimal(chain.minimum_deposit, asset),
-        deposit_fee_ppm=chain.fees.deposit_fee_ppm,
-        payout_fee=views.decimal(chain.fees.payout_fee, asset),
+        deposit_minimum=views.decimal(held.minimum_deposit, asset),
+        deposit_fee_ppm=held.deposit_fee_ppm,
+        payout_fee=views.decimal(held.payout_fee, asset),
         payouts_stopped=await stopped(connection, Stop.PAYOUTS, chain.id),
     )
 

@@ -17,7 +17,12 @@ CREATE TABLE api_token (
     scopes text[] NOT NULL,
     label text NOT NULL CHECK (char_length(label) <= 200),
     created_at timestamptz NOT NULL DEFAULT now(),
-    revoked_at timestamptz
+    revoked_at timestamptz,
+    -- The same key and request again gives this token, never its text: of that only the digest is kept.
+    idempotency_key text,
+    request_digest bytea,
+    UNIQUE (merchant_id, idempotency_key),
+    CHECK ((idempotency_key IS NULL) = (request_digest IS NULL))
 );
 CREATE INDEX api_token_merchant ON api_token (merchant_id, id);
 

@@ -30,6 +30,22 @@ CREATE TABLE rate_quote (
 );
 CREATE INDEX rate_quote_latest ON rate_quote (asset, fiat, id DESC);
 
+-- How each stablecoin stands to the currency that it stands for: the newest verdict only. The prices that it was judged by
+-- are in rate_quote and rate_observation, and every change of the stand is an outbox event.
+CREATE TABLE rate_par (
+    asset text PRIMARY KEY,
+    fiat text NOT NULL,
+    stand text NOT NULL CHECK (stand IN ('unknown', 'at-par', 'depegged')),
+    since timestamptz NOT NULL,
+    numerator numeric(78, 0) CHECK (numerator > 0),
+    denominator numeric(78, 0) CHECK (denominator > 0),
+    priced_at timestamptz,
+    calm_since timestamptz,
+    CHECK ((numerator IS NULL) = (denominator IS NULL)),
+    CHECK ((stand = 'unknown') = (numerator IS NULL)),
+    CHECK (calm_since IS NULL OR stand = 'depegged')
+);
+
 CREATE TRIGGER rate_observation_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rate_observation
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER rate_quote_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rate_quote
@@ -37,5 +53,6 @@ CREATE TRIGGER rate_quote_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON rat
 CREATE TRIGGER rate_quote_wake AFTER INSERT ON rate_quote
     FOR EACH STATEMENT EXECUTE FUNCTION notify_channel('rates');
 
-GRANT SELECT ON rate_quote TO strongroom_api;
+GRANT SELECT ON rate_quote, rate_par TO strongroom_api;
 GRANT SELECT, INSERT ON rate_observation, rate_quote TO strongroom_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rate_par TO strongroom_worker;

@@ -1,13 +1,19 @@
--- Key sets: public halves only. Which keys a set has is fixed at first start; a changed set is refused by the service.
+-- What addresses are derived from: the public halves of a key set, or on an account chain the factory of keyless forwarders
+-- and the treasury that they pay. Fixed at first start; anything else is refused by the service.
 CREATE TABLE wallet_key_set (
     chain text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('hot', 'cold')),
     name text NOT NULL,
-    xpubs text[] NOT NULL CHECK (cardinality(xpubs) = 3),
-    origins text[] NOT NULL CHECK (cardinality(origins) = 3),
+    xpubs text[] CHECK (cardinality(xpubs) = 3),
+    origins text[] CHECK (cardinality(origins) = 3),
+    factory bytea CHECK (length(factory) = 20),
+    treasury bytea CHECK (length(treasury) = 20 AND treasury <> factory),
     recorded_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chain, kind),
-    UNIQUE (chain, name)
+    UNIQUE (chain, name),
+    CHECK (num_nonnulls(xpubs, origins) IN (0, 2)),
+    CHECK (num_nonnulls(factory, treasury) = 2 - num_nonnulls(xpubs, origins)),
+    CHECK (kind = 'cold' OR factory IS NULL)
 );
 CREATE TRIGGER wallet_key_set_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet_key_set
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -40,6 +46,7 @@ CREATE TABLE wallet_address (
     merchant_id text,
     purpose text CHECK (purpose IN ('change', 'house', 'invoice', 'standing', 'sweep')),
     reference text,
+    asset text CHECK (starts_with(asset, chain || '/')), -- what it was handed out to be paid in; no value: whatever comes
     expected numeric(78, 0) NOT NULL DEFAULT 0 CHECK (expected >= 0),
     expected_until timestamptz,
     handed_out_at timestamptz,
@@ -48,6 +55,7 @@ CREATE TABLE wallet_address (
     UNIQUE (chain, script),
     FOREIGN KEY (chain, kind, branch) REFERENCES wallet_branch (chain, kind, branch),
     CHECK ((handed_out_at IS NULL) = (purpose IS NULL)),
+    CHECK (handed_out_at IS NOT NULL OR asset IS NULL),
     CHECK (purpose IS NULL OR (branch >= 2) = (purpose IN ('invoice', 'standing'))),
     CHECK (purpose IS NULL OR (branch = 1) = (purpose = 'house'))
 );
@@ -85,17 +93,17 @@ $$;
 COMMENT ON FUNCTION wallet_intake_kind IS 'The key set that invoices are handed out from now; cold unless hot is chosen and not stopped';
 
 CREATE FUNCTION wallet_take(
-    p_chain text, p_kind text, p_branches integer[], p_purpose text, p_references text[], p_expected numeric[],
-    p_expected_until timestamptz[]
+    p_chain text, p_kind text, p_branches integer[], p_purpose text, p_references text[], p_assets text[],
+    p_expected numeric[], p_expected_until timestamptz[]
 ) RETURNS TABLE (place bigint, address_id text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
     WITH wanted AS MATERIALIZED (
-        SELECT item.place, item.branch, item.reference, item.expected, item.expected_until,
+        SELECT item.place, item.branch, item.reference, item.asset, item.expected, item.expected_until,
             row_number() OVER (PARTITION BY item.branch ORDER BY item.place) AS turn
-        FROM unnest(p_branches, p_references, p_expected, p_expected_until) WITH ORDINALITY
-            AS item (branch, reference, expected, expected_until, place)
+        FROM unnest(p_branches, p_references, p_assets, p_expected, p_expected_until) WITH ORDINALITY
+            AS item (branch, reference, asset, expected, expected_until, place)
     ), counts AS MATERIALIZED (
         SELECT wanted.branch, count(*) AS wishes FROM wanted GROUP BY wanted.branch
     ), picked AS MATERIALIZED (
@@ -117,7 +125,7 @@ BEGIN
         ) AS numbered ON numbered.branch = wanted.branch AND numbered.turn = wanted.turn
     )
     UPDATE wallet_address AS taken
-    SET purpose = p_purpose, reference = matched.reference, handed_out_at = clock_timestamp(),
+    SET purpose = p_purpose, reference = matched.reference, asset = matched.asset, handed_out_at = clock_timestamp(),
         expected = CASE WHEN p_kind = 'hot' THEN matched.expected ELSE 0 END,
         expected_until = CASE WHEN p_kind = 'hot' THEN matched.expected_until END
     FROM matched WHERE taken.id = matched.id
@@ -181,7 +189,7 @@ GRANT SELECT ON wallet_key_set, wallet_branch, wallet_address, wallet_intake, wa
 GRANT INSERT ON wallet_branch, wallet_address TO strongroom_api, strongroom_worker, strongroom_treasury;
 GRANT UPDATE (next_index, low_index, refill_index, pool_target, refilled_at) ON wallet_branch
     TO strongroom_api, strongroom_worker, strongroom_treasury;
-GRANT UPDATE (purpose, reference, handed_out_at, expected, expected_until) ON wallet_address
+GRANT UPDATE (purpose, reference, asset, handed_out_at, expected, expected_until) ON wallet_address
     TO strongroom_api, strongroom_worker, strongroom_treasury;
 GRANT EXECUTE ON FUNCTION wallet_intake_kind, wallet_take TO strongroom_api, strongroom_worker, strongroom_treasury;
 GRANT INSERT ON wallet_key_set TO strongroom_worker, strongroom_treasury;

@@ -17,6 +17,7 @@ CREATE TABLE deposit (
     coinbase boolean NOT NULL,
     rbf boolean NOT NULL,
     below_minimum boolean NOT NULL,
+    wrong_asset boolean NOT NULL, -- the address was handed out to be paid in another asset
     confirmations_needed integer NOT NULL CHECK (confirmations_needed > 0),
     state text NOT NULL CHECK (state IN ('seen', 'confirming', 'confirmed', 'held', 'credited', 'reversed', 'dropped')),
     height bigint,
@@ -29,16 +30,27 @@ CREATE TABLE deposit (
     replaced_by text,
     first_seen_at timestamptz NOT NULL,
     credited_at timestamptz,
+    emptied_by text, -- account chains: the chain tx that took it from its forwarder to the treasury
     updated_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (chain, txid, vout),
+    -- On an account chain a chain tx that is in another block after a reorganisation may do something else there: that is
+    -- another deposit. At most one of them is on the chain, see below.
+    UNIQUE (chain, txid, vout, address_id, asset, amount),
+    CHECK (starts_with(asset, chain || '/')),
+    CHECK (emptied_by IS NULL OR height IS NOT NULL),
     CHECK ((height IS NULL) = (block_hash IS NULL)),
     CHECK ((height IS NOT NULL) = (state IN ('confirming', 'confirmed', 'held', 'credited'))),
     CHECK ((state = 'credited') = (credited + fee = amount)),
     CHECK (state = 'credited' OR credited + fee = 0)
 );
+CREATE UNIQUE INDEX deposit_on_chain ON deposit (chain, txid, vout) WHERE height IS NOT NULL;
 CREATE INDEX deposit_of_merchant ON deposit (merchant_id, id);
 CREATE INDEX deposit_on_address ON deposit (address_id);
 CREATE INDEX deposit_open ON deposit (chain) WHERE state IN ('confirming', 'confirmed');
+CREATE INDEX deposit_small ON deposit (chain, merchant_id, asset) INCLUDE (amount)
+    WHERE below_minimum AND state IN ('confirming', 'confirmed');
+-- What forwarders still hold. A bitcoin-like's deposits are coins, so that none of them is in it.
+CREATE INDEX deposit_unswept ON deposit (chain, id)
+    WHERE state = 'credited' AND emptied_by IS NULL AND starts_with(chain, 'eip155:');
 CREATE INDEX deposit_pending ON deposit (merchant_id, asset) WHERE state IN ('seen', 'confirming', 'confirmed', 'held');
 
 -- Every arrow that a deposit went, and the chain event or the reason that it went for.
@@ -97,4 +109,5 @@ GRANT SELECT ON deposit, deposit_history, deposit_credit, deposit_reversal, depo
 GRANT INSERT ON deposit, deposit_history, deposit_credit, deposit_reversal TO strongroom_worker;
 GRANT UPDATE (state, height, block_hash, cycle, credited_cycle, fee, credited, exception, replaced_by, credited_at, updated_at)
     ON deposit TO strongroom_worker;
+GRANT UPDATE (emptied_by) ON deposit TO strongroom_worker, strongroom_treasury;
 GRANT INSERT, UPDATE ON deposit_tip TO strongroom_worker;

@@ -1,8 +1,10 @@
 -- One state machine for every chain tx that we send. A slot is a set of coins; its versions spend at least the same coins.
+-- On an EVM chain the coin is a Safe's nonce: its address and the nonce, with no amount; a version is one Safe transaction,
+-- named by its safeTxHash, and what is drawn from cold (`hot`) or swept to it (`cold`) are its own outputs.
 CREATE TABLE outbound_slot (
     id text PRIMARY KEY,
     chain text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('payouts', 'sweep', 'consolidation')),
+    kind text NOT NULL CHECK (kind IN ('payouts', 'sweep', 'consolidation', 'cancel')),
     state text NOT NULL DEFAULT 'planned'
         CHECK (state IN ('planned', 'signed', 'broadcast', 'confirmed', 'final', 'abandoned')),
     reason text NOT NULL DEFAULT '',
@@ -14,6 +16,11 @@ CREATE TABLE outbound_slot (
     conflict_height bigint,
     conflict_hash text,
     broadcast_height bigint,
+    -- The tip's height when one of its coins was first missed on the chain: what made it stood on an orphaned block.
+    missing_height bigint,
+    -- Replacements that signers refused in a row, and the height before which no other one is asked for.
+    bumps_refused integer NOT NULL DEFAULT 0,
+    bump_height bigint,
     attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT now(),
     -- Of the first of its payouts: the id that API, treasury and signers log.
@@ -32,14 +39,18 @@ CREATE TABLE outbound_version (
     state text NOT NULL DEFAULT 'planned'
         CHECK (state IN ('planned', 'signed', 'broadcast', 'final', 'replaced', 'abandoned')),
     psbt bytea NOT NULL,
-    txid text NOT NULL UNIQUE,
+    txid text NOT NULL,
     fee numeric(78, 0) NOT NULL CHECK (fee >= 0),
-    virtual_bytes integer NOT NULL CHECK (virtual_bytes > 0),
-    rate integer NOT NULL CHECK (rate > 0),
+    virtual_bytes integer NOT NULL CHECK (virtual_bytes >= 0),
+    rate integer NOT NULL CHECK (rate >= 0),
     raw bytea,
     created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (slot_id, number)
+    PRIMARY KEY (slot_id, number),
+    UNIQUE (slot_id, txid)
 );
+-- A Safe transaction has no change output that would make each plan differ: given up, the same may be planned again.
+CREATE UNIQUE INDEX outbound_version_txid ON outbound_version (txid) WHERE state <> 'abandoned' OR txid NOT LIKE '0x%';
+CREATE INDEX outbound_version_by_txid ON outbound_version (txid);
 
 -- `first_version` is the version that brought the coin in; every later version spends it too.
 CREATE TABLE outbound_coin (
@@ -48,13 +59,14 @@ CREATE TABLE outbound_coin (
     chain text NOT NULL,
     txid text NOT NULL,
     vout integer NOT NULL,
-    amount numeric(78, 0) NOT NULL CHECK (amount > 0),
+    amount numeric(78, 0) NOT NULL CHECK (amount >= 0),
     branch bigint NOT NULL,
     index bigint NOT NULL,
     open boolean NOT NULL DEFAULT true,
     PRIMARY KEY (slot_id, txid, vout)
 );
 CREATE UNIQUE INDEX outbound_coin_one_slot ON outbound_coin (chain, txid, vout) WHERE open;
+CREATE INDEX outbound_coin_place ON outbound_coin (chain, txid, vout);
 
 CREATE TABLE outbound_own_output (
     slot_id text NOT NULL,
@@ -65,6 +77,7 @@ CREATE TABLE outbound_own_output (
     key_set text NOT NULL CHECK (key_set IN ('hot', 'cold')),
     branch bigint NOT NULL CHECK (branch = 0),
     index bigint NOT NULL,
+    asset text NOT NULL DEFAULT '', -- of a Safe's draws and sweeps; a bitcoin-like has one coin
     PRIMARY KEY (slot_id, number, position),
     FOREIGN KEY (slot_id, number) REFERENCES outbound_version
 );
@@ -75,6 +88,7 @@ CREATE TABLE outbound_payment (
     position integer NOT NULL,
     merchant_id text NOT NULL,
     payout_id text NOT NULL,
+    asset text NOT NULL,
     amount numeric(78, 0) NOT NULL CHECK (amount > 0),
     fee numeric(78, 0) NOT NULL CHECK (fee >= 0),
     hold_id text NOT NULL,
@@ -83,6 +97,8 @@ CREATE TABLE outbound_payment (
     public_key bytea NOT NULL,
     signature bytea NOT NULL,
     open boolean NOT NULL DEFAULT true,
+    -- Paid by the chain although its hold was gone: the key of the posting that took it from suspense.
+    suspense_key text,
     PRIMARY KEY (slot_id, position)
 );
 CREATE UNIQUE INDEX outbound_payment_one_slot ON outbound_payment (payout_id) WHERE open;

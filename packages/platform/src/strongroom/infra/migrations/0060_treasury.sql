@@ -3,6 +3,7 @@ CREATE TABLE treasury_payable (
     payout_id text PRIMARY KEY,
     merchant_id text NOT NULL,
     chain text NOT NULL,
+    asset text NOT NULL,
     amount numeric(78, 0) NOT NULL CHECK (amount > 0),
     fee numeric(78, 0) NOT NULL CHECK (fee >= 0),
     hold_id text NOT NULL,
@@ -36,6 +37,21 @@ CREATE TABLE treasury_trusted (
     changed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (chain, merchant_id)
 );
+
+-- What hot holds against its band, and since when without a pause it has held more: `above` and its age are published.
+CREATE TABLE treasury_band (
+    chain text NOT NULL,
+    asset text NOT NULL,
+    held numeric(78, 0) NOT NULL CHECK (held >= 0),
+    high numeric(78, 0) NOT NULL CHECK (high >= 0),
+    above numeric(78, 0) NOT NULL CHECK (above >= 0),
+    since timestamptz,
+    measured_at timestamptz NOT NULL,
+    PRIMARY KEY (chain, asset),
+    CHECK ((since IS NULL) = (above = 0))
+);
+GRANT SELECT ON treasury_band TO strongroom_api, strongroom_worker;
+GRANT SELECT, INSERT, UPDATE ON treasury_band TO strongroom_treasury;
 
 GRANT SELECT, INSERT ON treasury_payable TO strongroom_api;
 GRANT UPDATE (state, short) ON treasury_payable TO strongroom_api;

@@ -5,8 +5,8 @@ CREATE TABLE invoice (
     id text NOT NULL,
     status text NOT NULL CHECK (status IN ('new', 'processing', 'paid', 'expired', 'invalid')),
     exception text NOT NULL DEFAULT 'none'
-        CHECK (exception IN ('none', 'underpaid', 'overpaid', 'paid-twice', 'late')),
-    reason text CHECK (reason IN ('cancelled', 'unconfirmed', 'payment-vanished')),
+        CHECK (exception IN ('none', 'underpaid', 'overpaid', 'paid-twice', 'late', 'wrong-asset', 'depegged')),
+    reason text CHECK (reason IN ('cancelled', 'unconfirmed', 'payment-vanished', 'depegged')),
     currency text NOT NULL,                                     -- CAIP-19 of what the price is in, fiat or coin
     price numeric(78, 0) NOT NULL CHECK (price > 0),            -- in base units of currency
     asset text NOT NULL,
@@ -42,6 +42,7 @@ CREATE TABLE invoice (
 CREATE UNIQUE INDEX invoice_public ON invoice (id);
 CREATE UNIQUE INDEX invoice_address ON invoice (merchant_id, address_id);
 CREATE UNIQUE INDEX invoice_idempotency ON invoice (merchant_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX invoice_depegged ON invoice (asset) WHERE exception = 'depegged';
 CREATE INDEX invoice_due ON invoice (due_at) WHERE due_at IS NOT NULL;
 
 -- The newest word about each deposit on an invoice's address. event_id is the outbox event that said it: events of one
@@ -53,6 +54,7 @@ CREATE TABLE invoice_payment (
     event_id bigint NOT NULL,
     txid text NOT NULL,
     vout integer NOT NULL,
+    asset text NOT NULL,                                        -- what came; it need not be the invoice's
     amount numeric(78, 0) NOT NULL CHECK (amount >= 0),
     state text NOT NULL
         CHECK (state IN ('seen', 'confirming', 'confirmed', 'held', 'credited', 'reversed', 'dropped')),
@@ -87,7 +89,7 @@ FROM invoice
 LEFT JOIN LATERAL (
     SELECT jsonb_agg(
         jsonb_build_object(
-            'deposit_id', deposit_id, 'txid', txid, 'vout', vout, 'amount', amount::text, 'state', state, 'cycle', cycle,
+            'deposit_id', deposit_id, 'txid', txid, 'vout', vout, 'asset', asset, 'amount', amount::text, 'state', state, 'cycle', cycle,
             'confirmations', confirmations, 'confirmations_needed', confirmations_needed,
             'below_minimum', below_minimum, 'first_seen_at', first_seen_at
         ) ORDER BY first_seen_at, deposit_id
@@ -108,7 +110,7 @@ BEGIN
         RETURN;
     END IF;
     INSERT INTO invoice_payment AS known VALUES (
-        p_merchant_id, found_id, told.deposit_id, told.event_id, told.txid, told.vout, told.amount, told.state, told.cycle,
+        p_merchant_id, found_id, told.deposit_id, told.event_id, told.txid, told.vout, told.asset, told.amount, told.state, told.cycle,
         told.confirmations, told.confirmations_needed, told.below_minimum, told.first_seen_at
     )
     ON CONFLICT (merchant_id, invoice_id, deposit_id) DO UPDATE

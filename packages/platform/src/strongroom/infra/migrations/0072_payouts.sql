@@ -28,6 +28,7 @@ CREATE TABLE payout (
     PRIMARY KEY (merchant_id, id)
 );
 CREATE INDEX payout_newest ON payout (merchant_id, number DESC);
+CREATE INDEX payout_waiting ON payout (merchant_id) WHERE state IN ('queued', 'hot-short');
 
 CREATE TABLE payout_moment (
     merchant_id text NOT NULL,
