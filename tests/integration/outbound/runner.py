@@ -1,7 +1,8 @@
 """A treasury process for crash tests: it works until nothing is left, or kills itself (SIGKILL) at a named step.
 
-`python -m tests.integration.outbound.runner FOLDER [before|after STEP COUNT]`: dies before or after the COUNTth
-time that STEP is done. The hooks are put on here, from outside: the product knows nothing of them.
+`python -m tests.integration.outbound.runner FOLDER [before|after STEP COUNT | within SECONDS]`: dies before or after
+the COUNTth time that STEP is done, or so many seconds after it began to work. The hooks are put on here, from outside:
+the product knows nothing of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -102,6 +104,9 @@ async def work(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        hook(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    match sys.argv[2:]:
+        case ["within", seconds]:
+            threading.Timer(float(seconds), os.kill, [os.getpid(), signal.SIGKILL]).start()
+        case [when, step, count]:
+            hook(when, step, int(count))
     asyncio.run(work(Path(sys.argv[1])))

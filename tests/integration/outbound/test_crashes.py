@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import signal
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import msgspec
 import pytest
 
 from strongroom.ledger.model import AccountType
+from tests.fixtures.crashes import Lot
 from tests.integration.outbound.runner import STEPS
 from tests.integration.outbound.world import HORIZON, PAYOUT_FEE, World
 from tests.unit.signer.kit import SATS
 
+LIVES = 5
 # Each step is killed at its first doing; those done once per signer also at the second.
 PLANNING = [(when, step, 1) for step in ("write-plan", "commit-plan") for when in ("before", "after")]
 SIGNING = [
@@ -75,6 +78,65 @@ async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
     hot = await world.balance(AccountType.CHAIN_HOT)
     fees = await world.balance(AccountType.NETWORK_FEES)
     assert hot == -(4 * SATS - sum(paid.values()) + fees)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_random_kills_of_the_treasury_pay_every_payout_exactly_once(
+    world: World, tmp_path: Path, lot: Lot
+) -> None:
+    """Several payouts at once, a process that dies up to three times in a row, and sometimes a signer with it."""
+    shop = await world.shop(per_payout=SATS, per_window=400 * SATS, unlisted_per_window=400 * SATS)
+    paid: dict[str, int] = {}
+    for chance in lot.rounds(4):
+        await world.fund(shop, *[SATS // 10] * 3)  # a coin for each: what is new rides alone, and change is not yet old
+        for _ in range(chance.randrange(1, 4)):
+            destination, amount = world.node.new_address(), chance.randrange(10_000, 3_000_000)
+            await world.pay(shop, shop.intent(amount, destination))
+            paid[destination] = amount
+        for _ in range(chance.randrange(1, 4)):
+            await deadly_life(world, tmp_path, chance)
+        await until_paid(world, tmp_path, dict(list(paid.items())[-3:]))
+        await world.mine(HORIZON + 1)
+    await world.facts()
+    assert {address: world.received(address) for address in paid} == {d: [a] for d, a in paid.items()}
+    assert world.pg.execute("SELECT DISTINCT state FROM payout") == [("final",)]
+    assert await world.balance(AccountType.MERCHANT_HELD, shop.id) == 0
+    assert await world.balance(AccountType.IN_TRANSIT) == 0
+
+
+async def until_paid(world: World, folder: Path, paid: dict[str, int]) -> None:
+    """Let whole lives follow, with the worker's part between them, until the node shows every payment, never twice."""
+    wanted = {address: [amount] for address, amount in paid.items()}
+    found: dict[str, list[int]] = {}
+    for _ in range(LIVES):
+        assert await run(world, folder) == 0
+        found = {address: world.received(address) for address in paid}
+        assert all(amounts in ([], wanted[address]) for address, amounts in found.items()), found
+        if found == wanted:
+            return
+        await world.mine(1)
+        await world.retry_now()
+    slots = world.pg.execute("SELECT id, state, retry_at - now() FROM outbound_slot WHERE state <> 'final'")
+    waiting = world.pg.execute("SELECT payout_id, state, retry_at - now() FROM treasury_payable WHERE state = 'queued'")
+    message = f"not paid after {LIVES} lives: {found} of {wanted}; slots {slots}, payables {waiting}"
+    raise AssertionError(message)
+
+
+async def deadly_life(world: World, folder: Path, chance: random.Random) -> None:
+    """One treasury process that ends at a step or a moment, unless it is idle before that."""
+    if chance.random() < 0.5:
+        kill: tuple[object, ...] = ("within", f"{chance.uniform(0, 0.6):.3f}")
+    else:
+        kill = (chance.choice(["before", "after"]), chance.choice(list(STEPS)), chance.randrange(1, 4))
+    living = asyncio.create_task(run(world, folder, *kill))
+    if chance.random() < 0.3:
+        signer = chance.choice(world.processes)
+        await asyncio.sleep(chance.uniform(0.5, 1.5))  # a start takes about a second
+        await asyncio.to_thread(signer.kill)
+        await living
+        await asyncio.to_thread(signer.start)
+    await living
 
 
 def test_every_step_has_its_kills() -> None:

@@ -32,6 +32,32 @@ async def test_a_queued_payout_does_not_let_hot_grow_beyond_house_capital(world:
     assert -await world.balance(AccountType.CHAIN_HOT) <= await world.balance(AccountType.HOUSE_CAPITAL)
 
 
+async def test_miners_fees_that_nobody_brought_in_again_are_house_capital_no_more(world: World) -> None:
+    """What is spent on fees came out of hot: the bound would let merchants' money fill it up again."""
+    await house_deposit(world, SATS)
+    coin = world.chain.asset
+    capital, fees, earned, hot = (
+        Account(kind, coin)
+        for kind in (
+            AccountType.HOUSE_CAPITAL,
+            AccountType.NETWORK_FEES,
+            AccountType.HOUSE_FEES,
+            AccountType.CHAIN_HOT,
+        )
+    )
+
+    async def band_after(source: Account, destination: Account, amount: int) -> int:
+        async with transaction(world.worker) as connection:
+            posting = Posting(source, destination, Amount(coin, amount))
+            await ledger.post(connection, [LedgerTransaction("test", f"{destination.name}{amount}", (posting,), {})])
+            return (await keeping.band(connection, world.chain)).high
+
+    owned = await world.balance(capital.type)
+    assert await band_after(fees, hot, 30_000) == owned - 30_000
+    assert await band_after(hot, earned, 10_000) == owned - 20_000
+    assert await band_after(hot, earned, 90_000) == owned, "what the house earned is not its capital"
+
+
 async def test_invoices_between_two_looks_of_the_treasury_share_the_room_that_is_left(world: World) -> None:
     await house_deposit(world, SATS, KeySetKind.COLD)
     assert await intake(world) is KeySetKind.HOT

@@ -1,4 +1,4 @@
-"""Payouts and slots under random refusals, outages, blocks, and reorgs, against an independent model.
+"""Payouts, sweeps and slots under random refusals, outages, blocks, and reorgs, against an independent model.
 
 Real PostgreSQL, ledger, rules and PSBTs. The two signers and the node are small models of the real ones that keep
 a record of their own (bound intents, voids, chain); what the machine checks comes from those records.
@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from nacl.signing import SigningKey
 
+from strongroom.chains.errors import BroadcastRejectedError
 from strongroom.chains.model import ChainNode
-from strongroom.infra.clock import SystemClock
+from strongroom.deposits.jobs import follow_deposits
 from strongroom.infra.database import make_pool, transaction
 from strongroom.infra.outbox import Dispatcher
-from strongroom.infra.settings import BandSettings, ChainSettings, DatabaseSettings, FeeSettings, Settings
+from strongroom.infra.settings import BandSettings, ChainSettings, DatabaseSettings, FeeSettings, Settings, Tier
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
 from strongroom.merchants.service import create_merchant
@@ -38,6 +39,7 @@ from strongroom.payouts import service as payouts
 from strongroom.payouts.errors import PayoutNotCancellableError
 from strongroom.payouts.model import Payout, PayoutKind, PayoutState
 from strongroom.treasury import jobs as treasury_jobs
+from strongroom.treasury import keeping
 from strongroom.treasury.planning import Planner
 from strongroom.wallets import service as wallets
 from strongroom.wallets.jobs import follow_coins
@@ -45,12 +47,13 @@ from strongroom.wallets.model import KeySetKind, Purpose
 from strongroom_core.amounts import Amount
 from strongroom_core.ids import PayoutId
 from strongroom_core.intents import PaymentIntent, SignedIntent
-from strongroom_core.messages import Refused, Signed, Status, Voided
+from strongroom_core.messages import Refused, SafeSigned, Signed, Status, Voided
 from tests.fixtures.postgres import cloned_database
 from tests.integration.outbound.world import HORIZON, PAYOUT_FEE, key_set
 from tests.unit.signer.kit import ASSET, CHAIN, DEPLOYMENT
 
 DEPOSIT = 1_000_000
+CAPITAL = 3 * DEPOSIT
 WAITING = {PayoutState.QUEUED, PayoutState.HOT_SHORT, PayoutState.PLANNED}
 MOVING = {PayoutState.SIGNED, PayoutState.BROADCAST, PayoutState.CONFIRMED}
 ENDED = {PayoutState.REFUSED, PayoutState.CANCELLED, PayoutState.EXPIRED}
@@ -64,6 +67,13 @@ def tx_of(psbt: bytes) -> bytes:
 def txid_of(raw: bytes) -> str:
     tx = wallycore.tx_from_bytes(raw, wallycore.WALLY_TX_FLAG_USE_WITNESS)
     return bytes(wallycore.tx_get_txid(tx))[::-1].hex()
+
+
+class LaterClock:
+    """Some minutes ahead, so that nothing has to rest."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(minutes=5)
 
 
 @dataclass
@@ -87,6 +97,9 @@ class ModelSigner:
         self.voids.add(evidence.intent)
         return Voided("r", hashlib.sha256(evidence.intent).digest(), 1)
 
+    async def sign_safe(self, chain: str, safe_tx: bytes, evidence: tuple[SignedIntent, ...]) -> SafeSigned | Refused:
+        raise NotImplementedError  # there is no Safe on this chain
+
     async def sign(self, chain: str, psbt: bytes, evidence: tuple[SignedIntent, ...]) -> Signed | Refused:
         self._here()
         coins = set(spent_by(tx_of(psbt)))
@@ -100,7 +113,7 @@ class ModelSigner:
             if item.intent in self.refuses and item.intent not in self.bound:
                 return Refused("r", "limit-payout", "too much", payout)
         for item in evidence:
-            self.bound.setdefault(item.intent, coins)
+            self.bound[item.intent] = coins
         seed = hashlib.sha256(f"test key {self.name}".encode()).digest()
         key = wallycore.bip32_key_from_seed(seed, wallycore.BIP32_VER_TEST_PRIVATE, 0)
         parsed = wallycore.psbt_from_bytes(psbt, 0)
@@ -124,9 +137,25 @@ class ModelNode:
 
     async def broadcast(self, raw: bytes) -> str:
         txid = txid_of(raw)
-        if not any(txid in block for block in self.blocks):
-            self.mempool[txid] = raw
+        if txid in self.confirmed():
+            return txid
+        spent = set(spent_by(raw))
+        if not spent <= self.unspent():
+            raise BroadcastRejectedError(txid)
+        for other in [other for other, held in self.mempool.items() if spent & set(spent_by(held))]:
+            del self.mempool[other]
+        self.mempool[txid] = raw
         return txid
+
+    def unspent(self) -> set[tuple[str, int]]:
+        """What a block may spend next."""
+        made = {(txid, vout) for txid, raw in self.confirmed().items() for vout in range(len(outputs_of(raw)))}
+        return made - {place for raw in self.confirmed().values() for place in spent_by(raw)}
+
+    def minable(self) -> dict[str, bytes]:
+        """What of the mempool the next block can take."""
+        there = self.unspent()
+        return {txid: raw for txid, raw in self.mempool.items() if set(spent_by(raw)) <= there}
 
     def confirmed(self) -> dict[str, bytes]:
         return {txid: raw for block in self.blocks for txid, raw in block.items()}
@@ -145,11 +174,11 @@ class SlotMachine(RuleBasedStateMachine):
         self.signers = (ModelSigner("A"), ModelSigner("B"))
         self.node = ModelNode()
         self.payouts: dict[str, SignedIntent] = {}
-        self.deposits = 0
         self.events: list[int] = []
         self.key = SigningKey(b"k" * 32)
         self.runner.run(self._open())
-        self.deposit(3)
+        self.deposit(3, HORIZON - 1)
+        self.create(250_000, "")
 
     async def _open(self) -> None:
         self.chain = ChainSettings(
@@ -157,8 +186,9 @@ class SlotMachine(RuleBasedStateMachine):
             rpc_url="http://127.0.0.1:1",
             cookie_file=Path("/nonexistent"),
             horizon=HORIZON,
-            fees=FeeSettings(payout_fee=PAYOUT_FEE),
-            band=BandSettings(),
+            tiers=(Tier(confirmations=1),),
+            fees=FeeSettings(payout_fee=PAYOUT_FEE, stuck_after_blocks=1),
+            band=BandSettings(target=2 * DEPOSIT, high=3 * DEPOSIT),
             key_sets=(key_set("hot", ("A", "B", "R")), key_set("cold", ("C1", "C2", "C3"))),
         )
         database = DatabaseSettings(passwords=Path("/nonexistent"))
@@ -170,6 +200,12 @@ class SlotMachine(RuleBasedStateMachine):
             await pool.open()
         async with transaction(self.pools["worker"]) as connection:
             await wallets.sync_key_sets(connection, self.chain)
+            places = (
+                Account(AccountType.CHAIN_COLD, self.chain.asset),
+                Account(AccountType.HOUSE_CAPITAL, self.chain.asset),
+            )
+            capital = Posting(*places, Amount(self.chain.asset, CAPITAL))
+            await ledger.post(connection, [LedgerTransaction("capital", "capital", (capital,))])
         async with transaction(self.pools["api"]) as connection:
             self.merchant = await create_merchant(connection, "shop")
             await wallets.prepare_merchant(connection, self.chain, self.merchant.id, self.merchant.branch, count=5)
@@ -190,10 +226,10 @@ class SlotMachine(RuleBasedStateMachine):
         self.runner.close()
         self.clone.__exit__(None, None, None)
 
-    @rule(count=st.integers(1, 2))
-    def deposit(self, count: int) -> None:
+    @rule(count=st.integers(1, 2), blocks=st.integers(0, HORIZON - 1))
+    def deposit(self, count: int, blocks: int) -> None:
         self.runner.run(self._deposit(count))
-        for _ in range(HORIZON - 1):
+        for _ in range(blocks):
             self.block(take=False)
 
     @rule(
@@ -218,8 +254,21 @@ class SlotMachine(RuleBasedStateMachine):
             step()
 
     @rule()
+    def a_block_after_everything(self) -> None:
+        self.everything_once()
+        self.block(take=True)
+
+    @rule()
     def plan(self) -> None:
-        self.runner.run(self._do(Planner(self._pool, self.chain, self._node, SystemClock(), timedelta(0)).plan))
+        self.runner.run(self._do(self._planner.plan))
+
+    @rule()
+    def sweep(self) -> None:
+        self.runner.run(self._do(lambda: keeping.sweep(self._planner)))
+
+    @rule()
+    def bump(self) -> None:
+        self.runner.run(self._do(lambda: keeping.bump(self._planner)))
 
     @rule()
     def sign(self) -> None:
@@ -235,21 +284,26 @@ class SlotMachine(RuleBasedStateMachine):
 
     @rule(take=st.booleans())
     def block(self, take: bool) -> None:
-        self._connect(dict(self.node.mempool) if take else {})
+        self._connect(self.node.minable() if take else {})
         self.runner.run(self._facts())
 
-    @rule()
+    @rule(lose=st.booleans())
     @precondition(lambda self: len(self.node.blocks) > 1 and self.events)
-    def reorg(self) -> None:
+    def reorg(self, lose: bool) -> None:
+        """Another block in place of the last: with its deposits, or (``lose``) without them for good."""
         block = self.node.blocks.pop()
         self._event("disconnected", len(self.node.blocks) + 1, block, undoes=self.events.pop())
         self.node.mempool |= {txid: raw for txid, raw in block.items() if not self._is_deposit(raw)}
-        self._connect({txid: raw for txid, raw in block.items() if self._is_deposit(raw)})
+        self._connect({txid: raw for txid, raw in block.items() if self._is_deposit(raw) and not lose})
         self.runner.run(self._facts())
 
     @invariant()
     def the_money_is_where_it_belongs(self) -> None:
         self.runner.run(self._check())
+
+    @property
+    def _planner(self) -> Planner:
+        return Planner(self._pool, self.chain, self._node, LaterClock(), timedelta(0))
 
     @property
     def _pool(self) -> Any:
@@ -270,6 +324,7 @@ class SlotMachine(RuleBasedStateMachine):
         handled = 1
         while handled:
             handled = await follow_coins(self.pools["worker"], self.chain)
+            handled += await follow_deposits(self.pools["worker"], self.chain)
             handled += await following.follow(self._pool, self.chain)
             handled += await self.dispatcher.run_once(self.pools["worker"])
         assert self.pg.execute("SELECT count(*) FROM outbox_event WHERE handled_at IS NULL") == [(0,)]
@@ -290,15 +345,6 @@ class SlotMachine(RuleBasedStateMachine):
             raw = bytes(wallycore.tx_to_bytes(tx, wallycore.WALLY_TX_FLAG_USE_WITNESS))
             block[txid_of(raw)] = raw
         self._connect(block)
-        asset = self.chain.asset
-        posting = Posting(
-            Account(AccountType.CHAIN_HOT, asset),
-            Account(AccountType.MERCHANT_AVAILABLE, asset, self.merchant.id),
-            Amount(asset, DEPOSIT * count),
-        )
-        async with transaction(self.pools["worker"]) as connection:
-            await ledger.post(connection, [LedgerTransaction("deposit-credit", f"d{self.deposits}", (posting,))])
-        self.deposits += DEPOSIT * count
         await self._facts()
 
     async def _create(self, amount: int, refused_by: str) -> None:
@@ -350,7 +396,7 @@ class SlotMachine(RuleBasedStateMachine):
             for vout, (script, amount) in enumerate(outputs_of(raw)):
                 if self.pg.execute("SELECT 1 FROM wallet_address WHERE script = %s", script):
                     self.pg.execute(
-                        "INSERT INTO chain_event_output VALUES (%s, %s, %s, %s, %s, false)",
+                        f"INSERT INTO chain_event_output VALUES (%s, %s, %s, %s, %s, false, '{ASSET}')",
                         event,
                         txid,
                         vout,
@@ -385,10 +431,13 @@ class SlotMachine(RuleBasedStateMachine):
         assert await self._balance(AccountType.MERCHANT_HELD) == held
         assert await self._balance(AccountType.IN_TRANSIT) == moving
         assert await self._balance(AccountType.HOUSE_FEES) == earned
-        available = await self._balance(AccountType.MERCHANT_AVAILABLE)
-        assert available == self.deposits - held - moving - gone - earned
+        deposits = DEPOSIT * sum(self._is_deposit(raw) for raw in self.node.confirmed().values())
+        available = await self._balance(AccountType.MERCHANT_AVAILABLE) + await self._balance(AccountType.MERCHANT_OWED)
+        assert available == deposits - held - moving - gone - earned
         network = await self._balance(AccountType.NETWORK_FEES)
-        assert await self._balance(AccountType.CHAIN_HOT) == -(self.deposits - gone + network)
+        on_chain = await self._balance(AccountType.CHAIN_HOT) + await self._balance(AccountType.CHAIN_COLD)
+        assert on_chain == -(CAPITAL + deposits - gone + network)
+        assert await self._balance(AccountType.SUSPENSE) == 0
         for payout in found:
             self._check_signers(payout)
         self._check_chain(found)

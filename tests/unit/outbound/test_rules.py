@@ -77,10 +77,14 @@ def test_a_void_is_asked_of_the_preferred_signer_first_and_never_of_one_that_sig
     assert rules.void_order(["A", "B"], "A", frozenset({"A", "B"})) == []
 
 
+def test_a_void_that_waits_is_told_at_once_and_then_more_and_more_seldom() -> None:
+    assert [count for count in range(20) if rules.is_alarm_due(count)] == [1, 2, 4, 8, 16]
+
+
 @pytest.mark.parametrize(
     ("moves", "ends"),
     [
-        (SLOT_MOVES, {SlotState.FINAL, SlotState.ABANDONED}),
+        (SLOT_MOVES, {SlotState.FINAL}),
         (PAYABLE_MOVES, {PayableState.PAID, PayableState.WITHDRAWN}),
         (PAYOUT_MOVES, {PayoutState.FINAL, PayoutState.REFUSED, PayoutState.CANCELLED, PayoutState.EXPIRED}),
     ],

@@ -16,6 +16,7 @@ from strongroom.reconciliation.model import (
     CoinFacts,
     Difference,
     DifferenceName,
+    Movement,
     PaymentFacts,
     SentFacts,
     SlotFacts,
@@ -55,10 +56,12 @@ SLOT = SlotFacts(
     "slt_1",
     "confirmed",
     SECOND,
-    (PaymentFacts("pay_a", INTENT_A, 100), PaymentFacts("pay_b", INTENT_B, 200)),
+    (PaymentFacts("pay_a", INTENT_A, BTC, 100), PaymentFacts("pay_b", INTENT_B, BTC, 200)),
     (VersionFacts(FIRST, 10, signed=True, swept=0), VersionFacts(SECOND, 20, signed=True, swept=0)),
 )
-SENT = SentFacts(CHAIN, BTC, (SLOT,), (), (UncreditedFacts("hot", below_minimum=False, amount=7, count=1),), "ff", 10)
+SENT = SentFacts(
+    CHAIN, BTC, (SLOT,), (), (UncreditedFacts(BTC, "hot", below_minimum=False, amount=7, count=1),), "ff", 10
+)
 COINS = CoinFacts(10, "ff", {"hot": 1000 + 7 - 320, "cold": 500}, ())
 
 
@@ -110,7 +113,7 @@ def test_one_planted_satoshi_is_named(kind: str, planted: int) -> None:
 
 
 def test_below_minimum_deposits_are_explained_by_their_own_name() -> None:
-    waiting = UncreditedFacts("cold", below_minimum=True, amount=3, count=2)
+    waiting = UncreditedFacts(BTC, "cold", below_minimum=True, amount=3, count=2)
     sent = replace(SENT, uncredited=(*SENT.uncredited, waiting))
     coins = replace(COINS, held=COINS.held | {"cold": 503})
     found = list(rules.check_chain(BOOKS, sent, coins))
@@ -254,3 +257,14 @@ def _tampered(which: str) -> list[JournalRow]:
 @pytest.mark.parametrize("which", ["removed", "first removed", "body", "hash", "number", "unreadable", "empty"])
 def test_a_journal_that_does_not_verify_from_row_1_is_named(which: str) -> None:
     assert names(judged(_tampered(which)))[0] is DifferenceName.JOURNAL_BROKEN
+
+
+def test_of_a_chain_of_many_assets_each_is_compared_on_its_own() -> None:
+    """What is in a block and not final: paid from hot after a draw from cold, asset by asset."""
+    moves = (Movement("hot", "usdt", 250), Movement("cold", "usdc", 30))
+    version = VersionFacts(FIRST, 0, signed=True, swept=0, movements=moves)
+    paid = (PaymentFacts("pay_a", INTENT_A, "usdt", 250), PaymentFacts("pay_b", INTENT_B, "usdc", 5))
+    sent = replace(SENT, slots=(SlotFacts("slt_1", "confirmed", FIRST, paid, (version,)),), uncredited=())
+    token, coin = (rules.of_asset(sent, asset).slots[0] for asset in ("usdt", "usdc"))
+    assert (token.paid, token.versions[0].drawn, token.versions[0].swept) == (250, 250, 0)
+    assert (coin.paid, coin.versions[0].drawn, coin.versions[0].swept) == (5, 0, 30)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strongroom.outbound.model import Draft, OwnOutput, Payment, SlotKind, SpentCoin, tx_weight
-from strongroom.treasury import rules
+from strongroom.treasury import replacing, rules
 from strongroom.treasury.model import Band, Choice, Payable, PayableState, Queued
 from strongroom_core.ids import HoldId, MerchantId, PayoutId
 from strongroom_core.intents import SignedIntent
@@ -179,7 +179,7 @@ def test_a_replacement_spends_the_same_coins_pays_the_same_and_beats_the_old_fee
     if change <= DUST:
         return
     own = OwnOutput(CHANGE, change, "cold" if with_cold else "hot", 0, 1)
-    made = rules.replace(coins, [paid], [own], size * old, rate, DUST)
+    made = replacing.replace(coins, [paid], [own], size * old, rate, DUST)
     if made is None:
         assert change < size * more + DUST + 105 * 10 + 1
         return
@@ -191,10 +191,46 @@ def test_a_replacement_spends_the_same_coins_pays_the_same_and_beats_the_old_fee
 
 
 def test_replacement_rates_rise_to_the_ceiling_and_stop_there() -> None:
-    assert rules.replacement_rate(4, 3, 100) == 5
-    assert rules.replacement_rate(4, 40, 100) == 40
-    assert rules.replacement_rate(90, 3, 100) == 100
-    assert rules.replacement_rate(100, 300, 100) is None
+    assert replacing.replacement_rate(4, 3, 100) == 5
+    assert replacing.replacement_rate(4, 40, 100) == 40
+    assert replacing.replacement_rate(90, 3, 100) == 100
+    assert replacing.replacement_rate(100, 300, 100) is None
+    assert replacing.replacement_rate(4, 3, 100, {5, 6}) == 7
+    assert replacing.replacement_rate(90, 3, 100, {100}) is None
+
+
+def test_a_sweep_takes_what_landed_first_and_whole_and_a_larger_coin_only_where_nothing_else_does() -> None:
+    old, new = coins_of([400_000, 500_000]), coins_of([300_000, 5_000_000])
+    band = Band(500_000, 600_000)
+
+    def swept(settled: list[SpentCoin], landed: list[SpentCoin]) -> tuple[list[int], int] | None:
+        held = sum(coin.amount for coin in settled + landed)
+        found = rules.choose_sweep(settled, landed, held=held, band=band, wanted=band.target, rate=2, dust=DUST)
+        return None if found is None else ([coin.amount for coin in found[0].coins], found[0].change)
+
+    assert swept(old[:1], []) is None
+    assert swept(old[1:], new[:1]) == ([300_000], 0)
+    assert swept(old, new[1:]) == ([5_000_000], 0)  # leaves more than the target, within the band after the next
+    assert swept([], new[1:]) == ([5_000_000], 0)  # whole: no change of ours may stand on a coin that may vanish
+    settled = swept(coins_of([2_000_000]), [])
+    assert settled is not None
+    assert settled[1] == 500_000  # with change, back to the target
+
+
+@given(st.lists(st.integers(2_000, 400_000), max_size=6).map(coins_of), RATES)
+def test_added_coins_pay_a_dearer_version_in_full_and_make_no_dust(more: list[SpentCoin], rate: int) -> None:
+    [coin] = coins_of([100_000])
+    paid = payment(99_000)
+    own = (OwnOutput(CHANGE, 300, "hot", 0, 1),)
+    found = replacing.extend([coin], [item for item in more if item != coin], [paid], own, 700, rate, DUST)
+    if found is None:
+        assert all(item.amount < 500 * rate + 1_000 for item in more if item != coin)
+        return
+    outputs = (OwnOutput(CHANGE, found.change, "hot", 0, 1),) if found.change else ()
+    draft = Draft("chain", SlotKind.PAYOUTS, (coin, *found.added), (paid,), outputs, rate)
+    assert draft.fee >= max(700 + draft.virtual_bytes, rate * draft.virtual_bytes)
+    assert found.change == 0 or found.change > DUST
+    assert found.own_outputs == ()
 
 
 def test_merging_coins_waits_for_a_low_rate_and_many_coins() -> None:

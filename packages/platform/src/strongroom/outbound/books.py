@@ -10,19 +10,52 @@ from collections.abc import Sequence
 
 from strongroom.infra.database import Connection
 from strongroom.ledger import service as ledger
+from strongroom.ledger.errors import HoldClosedError
 from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
-from strongroom.outbound.model import OpenSlot, Payment, Version
+from strongroom.outbound import store
+from strongroom.outbound.model import OpenSlot, Payment, SlotState, Version
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset, chain_by_id, native_asset
+from strongroom_core.assets import Asset, asset_by_id, chain_by_id, native_asset
 
 
 async def capture(connection: Connection, state: OpenSlot) -> None:
     """Move every payment's hold on: the amount into in-transit, the merchant's fee to the house."""
-    asset = _asset(state)
     for payment in state.payments:
-        held = Account(AccountType.MERCHANT_HELD, asset, payment.merchant_id)
-        postings = _legs(held, payment, asset)
+        postings = _legs(_held(payment), payment)
         await ledger.capture(connection, payment.hold_id, postings, key=f"payout:{payment.payout_id}:capture")
+
+
+async def capture_found(connection: Connection, state: OpenSlot) -> tuple[Payment, ...]:
+    """Capture what a block has paid before we knew of both signatures; give the payments whose hold was gone.
+
+    Those come from suspense: a signer promised never to sign them, the merchant has its money back, and the chain paid
+    all the same. A slot that was given up before has no hold left; one that stands may be another slot's by now.
+    """
+    lost = []
+    for payment in state.payments:
+        if state.slot.state is SlotState.ABANDONED or not await _captured(connection, payment):
+            await _take_from_suspense(connection, state, payment)
+            lost.append(payment)
+    return tuple(lost)
+
+
+async def _captured(connection: Connection, payment: Payment) -> bool:
+    postings = _legs(_held(payment), payment)
+    try:
+        await ledger.capture(connection, payment.hold_id, postings, key=f"payout:{payment.payout_id}:capture")
+    except HoldClosedError:
+        return False
+    return True
+
+
+async def _take_from_suspense(connection: Connection, state: OpenSlot, payment: Payment) -> None:
+    asset = asset_by_id(payment.asset)
+    key = f"{state.slot.id}:{payment.payout_id}:{state.slot.confirmed_hash}:suspense"
+    source, transit = Account(AccountType.SUSPENSE, asset), Account(AccountType.IN_TRANSIT, asset)
+    memo: dict[str, str] = {"slot": state.slot.id, "payout": payment.payout_id}
+    posting = Posting(source, transit, Amount(asset, payment.amount))
+    await ledger.post(connection, [LedgerTransaction("outbound-suspense", key, (posting,), memo)])
+    await store.run(connection, "set_suspense", slot=state.slot.id, payout=payment.payout_id, key=key)
 
 
 async def release(connection: Connection, payment: Payment) -> None:
@@ -48,35 +81,42 @@ async def settle(connection: Connection, state: OpenSlot, version: Version) -> N
         )
 
 
-async def undo_captures(connection: Connection, state: OpenSlot) -> None:
-    """Give captured payments back to their merchants, fee included: their coins were spent by a foreign chain tx."""
-    asset = _asset(state)
+async def undo_captures(connection: Connection, state: OpenSlot, payments: Sequence[Payment] | None = None) -> None:
+    """Give captured payments (all, or some) back to their merchants, fee included: the chain did not pay them."""
+    undone = state.payments if payments is None else payments
     transactions = [
         LedgerTransaction(
             "outbound-conflict",
-            f"payout:{payment.payout_id}:undo",
-            _undo_legs(payment, asset),
+            f"{payment.suspense_key or f'payout:{payment.payout_id}'}:undo",
+            _undo_legs(payment),
             {"slot": state.slot.id, "payout": payment.payout_id},
         )
-        for payment in state.payments
+        for payment in undone
     ]
     await ledger.post(connection, transactions)
+    for payment in undone:
+        await store.run(connection, "set_suspense", slot=state.slot.id, payout=payment.payout_id, key=None)
 
 
-def _legs(source: Account, payment: Payment, asset: Asset) -> Sequence[Posting]:
+def _legs(source: Account, payment: Payment) -> Sequence[Posting]:
+    asset = asset_by_id(payment.asset)
     legs = [Posting(source, Account(AccountType.IN_TRANSIT, asset), Amount(asset, payment.amount))]
     if payment.fee:
         legs.append(Posting(source, Account(AccountType.HOUSE_FEES, asset), Amount(asset, payment.fee)))
     return legs
 
 
-def _undo_legs(payment: Payment, asset: Asset) -> tuple[Posting, ...]:
+def _undo_legs(payment: Payment) -> tuple[Posting, ...]:
+    asset = asset_by_id(payment.asset)
+    if payment.suspense_key:
+        places = Account(AccountType.IN_TRANSIT, asset), Account(AccountType.SUSPENSE, asset)
+        return (Posting(*places, Amount(asset, payment.amount)),)
     merchant = Account(AccountType.MERCHANT_AVAILABLE, asset, payment.merchant_id)
-    return tuple(Posting(leg.destination, merchant, leg.amount) for leg in _legs(_held(payment, asset), payment, asset))
+    return tuple(Posting(leg.destination, merchant, leg.amount) for leg in _legs(_held(payment), payment))
 
 
-def _held(payment: Payment, asset: Asset) -> Account:
-    return Account(AccountType.MERCHANT_HELD, asset, payment.merchant_id)
+def _held(payment: Payment) -> Account:
+    return Account(AccountType.MERCHANT_HELD, asset_by_id(payment.asset), payment.merchant_id)
 
 
 def _asset(state: OpenSlot) -> Asset:

@@ -79,13 +79,19 @@ class Broadcasting:
     async def _again(self, slot_id: SlotId) -> None:
         async with transaction(self.pool) as connection:
             state = await store.load(connection, slot_id)
-        version = next((item for item in state.versions if item.txid == state.slot.txid), None)
-        if version is not None and version.raw is not None:
-            try:
-                await self.node.broadcast(version.raw)
-            except BroadcastRejectedError as error:
-                _log.warning("rebroadcast rejected", slot_id=slot_id, txid=version.txid, reason=error.message)
+        # An older version may still do where the newest cannot any more: a coin that it added was spent elsewhere.
+        for version in reversed(state.versions):
+            if version.raw is not None and await self._taken(slot_id, version):
+                break
         await self._touch(slot_id)
+
+    async def _taken(self, slot_id: SlotId, version: Version) -> bool:
+        try:
+            await self.node.broadcast(version.raw or b"")
+        except BroadcastRejectedError as error:
+            _log.warning("rebroadcast rejected", slot_id=slot_id, txid=version.txid, reason=error.message)
+            return False
+        return True
 
     async def _touch(self, slot_id: SlotId, reason: str | None = None) -> None:
         async with transaction(self.pool) as connection:

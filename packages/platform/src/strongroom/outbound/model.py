@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from strongroom_core.ids import HoldId, MerchantId, PayoutId, SlotId
 from strongroom_core.intents import PaymentIntent, SignedIntent
@@ -22,6 +22,7 @@ class SlotKind(StrEnum):
     PAYOUTS = "payouts"
     SWEEP = "sweep"
     CONSOLIDATION = "consolidation"
+    CANCEL = "cancel"  # of a Safe's nonce: its empty call to itself
 
 
 class SlotState(StrEnum):
@@ -46,16 +47,16 @@ class VersionState(StrEnum):
     ABANDONED = "abandoned"
 
 
-# A reorg takes `confirmed` back to `broadcast`. `abandoned` is reached before signing by voids, later by a conflict.
+# A reorg takes `confirmed` back to `broadcast`. `abandoned` is reached before signing by voids, later by a conflict;
+# what a block has all the same (a coin came back, or signers broke a promise) goes on from there.
 SLOT_MOVES: Final[dict[SlotState, frozenset[SlotState]]] = {
     SlotState.PLANNED: frozenset({SlotState.SIGNED, SlotState.ABANDONED}),
     SlotState.SIGNED: frozenset({SlotState.BROADCAST, SlotState.CONFIRMED, SlotState.ABANDONED}),
     SlotState.BROADCAST: frozenset({SlotState.CONFIRMED, SlotState.ABANDONED}),
     SlotState.CONFIRMED: frozenset({SlotState.BROADCAST, SlotState.FINAL}),
     SlotState.FINAL: frozenset(),
-    SlotState.ABANDONED: frozenset(),
+    SlotState.ABANDONED: frozenset({SlotState.CONFIRMED}),
 }
-OPEN_STATES: Final = tuple(state for state, moves in SLOT_MOVES.items() if moves)
 
 
 class AnswerState(StrEnum):
@@ -88,18 +89,25 @@ class SpentCoin:
 
 @dataclass(frozen=True, slots=True)
 class OwnOutput:
-    """An output to ourselves: change (`hot`) or a sweep (`cold`), always on branch 0."""
+    """An output to ourselves: change (`hot`) or a sweep (`cold`), always on branch 0.
+
+    On an EVM chain: a draw from the cold Safe (`hot`) or a sweep to it (`cold`), of ``asset`` (CAIP-19).
+    """
 
     script: bytes
     amount: int
     key_set: str
     branch: int
     index: int
+    asset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One payout in a slot: exactly ``amount`` to ``script``; the merchant pays us ``fee``; the hold covers both."""
+    """One payout in a slot: exactly ``amount`` to ``script``; the merchant pays us ``fee``; the hold covers both.
+
+    ``suspense_key``: the chain paid it although its hold was gone; it is the house's to find out why.
+    """
 
     payout_id: PayoutId
     merchant_id: MerchantId
@@ -108,11 +116,17 @@ class Payment:
     hold_id: HoldId
     script: bytes
     evidence: SignedIntent
+    suspense_key: str = ""
 
     @property
     def intent(self) -> PaymentIntent:
         """The decoded intent."""
         return PaymentIntent.decode(self.evidence.intent)
+
+    @property
+    def asset(self) -> str:
+        """What is paid, and what our fee is taken in (CAIP-19)."""
+        return self.intent.asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +151,25 @@ class Draft:
         """The size once signed, never less than it really is (BIP 141)."""
         scripts = [item.script for item in self.payments] + [item.script for item in self.own_outputs]
         return -(-tx_weight(len(self.coins), scripts) // 4)
+
+
+class SlotDraft(Protocol):
+    """What every draft of a slot has, of whatever family its chain is."""
+
+    @property
+    def chain(self) -> str:
+        """The CAIP-2 id."""
+        ...
+
+    @property
+    def kind(self) -> SlotKind:
+        """Why we send."""
+        ...
+
+    @property
+    def payments(self) -> tuple[Payment, ...]:
+        """What merchants pay with it."""
+        ...
 
 
 # BIP 141 weights of a chain tx that spends 2-of-3 P2WSH coins: outpoint, empty script and sequence; then the witness of
@@ -197,6 +230,11 @@ class Version:
     rate: int
     raw: bytes | None
 
+    @property
+    def paid_rate(self) -> int:
+        """What it really pays, in sat/vB rounded up: more than ``rate`` where change would have been dust."""
+        return max(self.rate, -(-self.fee // self.virtual_bytes))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -225,6 +263,11 @@ class OpenSlot:
         """The version with the highest number."""
         return self.versions[-1]
 
+    @property
+    def standing(self) -> Version:
+        """The newest version that both signers have signed: what a replacement has to beat; else the newest."""
+        return next((version for version in reversed(self.versions) if version.raw is not None), self.newest)
+
 
 @dataclass(frozen=True, slots=True)
 class SignerState:
@@ -249,3 +292,14 @@ class Void:
     reason: str
     signer: str
     slot_id: SlotId | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingVoid:
+    """A void that no signer has promised yet: a hold that cannot be released. ``detail``: what they said last."""
+
+    payout_id: PayoutId
+    merchant_id: MerchantId
+    attempts: int
+    detail: str
+    created_at: datetime

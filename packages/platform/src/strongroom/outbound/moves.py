@@ -65,6 +65,25 @@ async def tell_released(connection: Connection, payment: Payment, outcome: Outco
     await outbox.publish(connection, "outbound.released", payment.payout_id, payload)
 
 
+async def tell_suspense(connection: Connection, state: OpenSlot, payment: Payment) -> None:
+    """Publish `outbound.suspense`: the chain paid a payout whose hold was released before; somebody has to look."""
+    payload = {
+        "slot_id": state.slot.id,
+        "chain": state.slot.chain,
+        "txid": state.slot.txid,
+        "payout_id": payment.payout_id,
+        "merchant_id": payment.merchant_id,
+        "amount": str(payment.amount),
+    }
+    await outbox.publish(connection, "outbound.suspense", payment.payout_id, payload)
+
+
+async def tell_bump_refused(connection: Connection, state: OpenSlot, number: int, tag: str, until: int) -> None:
+    """Publish `outbound.bump-refused`: a signer refused a replacement; the next one is due at height ``until``."""
+    payload = {"slot_id": state.slot.id, "chain": state.slot.chain, "version": number, "tag": tag, "next_height": until}
+    await outbox.publish(connection, "outbound.bump-refused", state.slot.id, payload)
+
+
 async def want_void(connection: Connection, void: Void) -> None:
     """Record the wish for a void and publish `outbound.voiding`."""
     await store.insert_void(connection, void)
@@ -93,6 +112,7 @@ def view(state: OpenSlot) -> dict[str, Any]:
         "payments": [
             {"payout_id": item.payout_id, "merchant_id": item.merchant_id, "amount": str(item.amount)}
             for item in state.payments
+            if not item.suspense_key  # their payouts have ended, and end only once
         ],
         "versions": [
             {"number": item.number, "state": item.state, "txid": item.txid, "fee": str(item.fee), "rate": item.rate}

@@ -23,13 +23,14 @@ FROM unnest(%(scripts)s::bytea[], %(amounts)s::numeric[], %(key_sets)s::text[], 
 
 -- name: insert_payments
 INSERT INTO outbound_payment (
-    slot_id, position, merchant_id, payout_id, amount, fee, hold_id, script, intent, public_key, signature
+    slot_id, position, merchant_id, payout_id, asset, amount, fee, hold_id, script, intent, public_key, signature
 )
-SELECT %(slot)s, place - 1, merchant_id, payout_id, amount, fee, hold_id, script, intent, public_key, signature
+SELECT %(slot)s, place - 1, merchant_id, payout_id, asset, amount, fee, hold_id, script, intent, public_key, signature
 FROM unnest(
-    %(merchants)s::text[], %(payouts)s::text[], %(amounts)s::numeric[], %(fees)s::numeric[], %(holds)s::text[],
+    %(merchants)s::text[], %(payouts)s::text[], %(assets)s::text[], %(amounts)s::numeric[], %(fees)s::numeric[], %(holds)s::text[],
     %(scripts)s::bytea[], %(intents)s::bytea[], %(keys)s::bytea[], %(signatures)s::bytea[]
-) WITH ORDINALITY AS payment (merchant_id, payout_id, amount, fee, hold_id, script, intent, public_key, signature, place);
+) WITH ORDINALITY
+    AS payment (merchant_id, payout_id, asset, amount, fee, hold_id, script, intent, public_key, signature, place);
 
 -- name: raise_version
 UPDATE outbound_slot SET version = %(number)s, attempts = 0, retry_at = now(), updated_at = now() WHERE id = %(slot)s;
@@ -102,7 +103,41 @@ INSERT INTO outbound_history (slot_id, arrow, reason) VALUES (%(slot)s, %(arrow)
 SELECT at, arrow, reason FROM outbound_history WHERE slot_id = %(slot)s ORDER BY id;
 
 -- name: set_broadcast
-UPDATE outbound_slot SET txid = %(txid)s, broadcast_height = %(height)s, updated_at = now() WHERE id = %(slot)s;
+UPDATE outbound_slot SET txid = %(txid)s, broadcast_height = %(height)s, bumps_refused = 0, bump_height = NULL,
+    updated_at = now()
+WHERE id = %(slot)s;
+
+-- name: bump_refused
+-- The next replacement is due after as many blocks as a stuck slot waits, twice as many each time.
+UPDATE outbound_slot AS slot SET reason = %(reason)s, bumps_refused = bumps_refused + 1, attempts = 0, retry_at = now(),
+    bump_height = coalesce((SELECT height FROM outbound_height WHERE chain = slot.chain), 0)
+        + %(blocks)s * (1 << least(bumps_refused, 6))
+WHERE id = %(slot)s
+RETURNING bump_height;
+
+-- name: miss_coins
+UPDATE outbound_slot SET missing_height = coalesce(missing_height, %(height)s),
+    reason = 'a coin of it is not on the chain any more'
+WHERE id = %(slot)s
+RETURNING missing_height;
+
+-- name: found_coins
+UPDATE outbound_slot SET missing_height = NULL, reason = '' WHERE id = %(slot)s AND missing_height IS NOT NULL;
+
+-- name: waiting_sweeps
+SELECT id FROM outbound_slot
+WHERE chain = %(chain)s AND kind = 'sweep' AND state NOT IN ('final', 'abandoned') AND confirmed_height IS NULL
+ORDER BY id;
+
+-- name: leaving_hot
+SELECT coalesce(sum(own.amount), 0) AS amount FROM outbound_slot AS slot
+JOIN outbound_own_output AS own ON own.slot_id = slot.id AND own.number = slot.version AND own.key_set = 'cold'
+WHERE slot.chain = %(chain)s AND slot.state NOT IN ('final', 'abandoned') AND slot.confirmed_height IS NULL
+  AND slot.missing_height IS NULL;
+
+-- name: waiting_voids
+SELECT payout_id, merchant_id, attempts, detail, created_at FROM outbound_void
+WHERE chain = %(chain)s AND state = 'wanted' ORDER BY created_at, payout_id LIMIT %(limit)s;
 
 -- name: set_version_state
 UPDATE outbound_version SET state = %(state)s WHERE slot_id = %(slot)s AND number = %(number)s;
@@ -207,14 +242,29 @@ SELECT slot_id FROM outbound_payment WHERE payout_id = %(payout)s AND open;
 
 -- name: slots_spending
 -- Slots with their first coins among those that a chain tx spends: whatever spends one of them excludes every version.
-SELECT DISTINCT slot.id FROM outbound_slot AS slot
-JOIN outbound_coin AS coin ON coin.slot_id = slot.id AND coin.first_version = 1 AND coin.open AND coin.chain = slot.chain
-JOIN unnest(%(txids)s::text[], %(vouts)s::integer[]) AS spent (txid, vout)
-    ON coin.txid = spent.txid AND coin.vout = spent.vout
-WHERE slot.chain = %(chain)s AND slot.state NOT IN ('final', 'abandoned');
+-- And the slot that this chain tx is a version of, though it was given up before.
+SELECT slot.id FROM unnest(%(txids)s::text[], %(vouts)s::integer[]) AS spent (txid, vout)
+JOIN outbound_coin AS coin
+    ON coin.chain = %(chain)s AND coin.txid = spent.txid AND coin.vout = spent.vout AND coin.first_version = 1
+JOIN outbound_slot AS slot ON slot.id = coin.slot_id AND slot.state NOT IN ('final', 'abandoned')
+UNION
+SELECT slot.id FROM outbound_version AS version
+JOIN outbound_slot AS slot ON slot.id = version.slot_id AND slot.chain = %(chain)s AND slot.state <> 'final'
+WHERE version.txid = %(spender)s;
+
+-- name: reopen_coins
+-- Of a slot that came back: those that no other open slot spends by now.
+UPDATE outbound_coin AS coin SET open = true
+WHERE coin.slot_id = %(slot)s AND NOT EXISTS (
+    SELECT FROM outbound_coin AS other
+    WHERE other.chain = coin.chain AND other.txid = coin.txid AND other.vout = coin.vout AND other.open
+);
+
+-- name: set_suspense
+UPDATE outbound_payment SET suspense_key = %(key)s WHERE slot_id = %(slot)s AND payout_id = %(payout)s;
 
 -- name: slots_on_outputs
-SELECT DISTINCT slot_id AS id FROM outbound_coin WHERE chain = %(chain)s AND txid = ANY (%(txids)s::text[]) AND open;
+SELECT DISTINCT slot_id AS id FROM outbound_coin WHERE chain = %(chain)s AND txid = ANY (%(txids)s::text[]) AND open AND first_version = 1;
 
 -- name: slots_in_block
 SELECT id FROM outbound_slot
@@ -256,7 +306,8 @@ SELECT height FROM outbound_height WHERE chain = %(chain)s;
 SELECT slot.id FROM outbound_slot AS slot
 JOIN outbound_version AS version ON version.slot_id = slot.id AND version.number = slot.version
 WHERE slot.chain = %(chain)s AND slot.state = 'broadcast' AND version.state IN ('broadcast', 'abandoned')
-  AND slot.broadcast_height <= %(height)s AND slot.conflict_txid IS NULL
+  AND slot.broadcast_height <= %(height)s AND slot.conflict_txid IS NULL AND slot.missing_height IS NULL
+  AND coalesce(slot.bump_height, 0) <= %(tip)s
   AND NOT EXISTS (
       SELECT FROM outbound_coin AS child JOIN outbound_version AS mine ON mine.txid = child.txid
       WHERE mine.slot_id = slot.id AND child.open AND child.chain = slot.chain
@@ -270,6 +321,11 @@ SELECT id FROM outbound_slot WHERE chain = %(chain)s AND state NOT IN ('final', 
 -- name: open_of_kind
 SELECT count(*) AS count FROM outbound_slot
 WHERE chain = %(chain)s AND kind = %(kind)s AND state NOT IN ('final', 'abandoned');
+
+-- name: waiting_of_kind
+SELECT count(*) AS count FROM outbound_slot
+WHERE chain = %(chain)s AND kind = %(kind)s AND state NOT IN ('final', 'abandoned') AND confirmed_height IS NULL
+  AND missing_height IS NULL;
 
 -- name: latest_of_kind
 SELECT max(updated_at) AS at FROM outbound_slot WHERE chain = %(chain)s AND kind = %(kind)s AND state = 'abandoned';

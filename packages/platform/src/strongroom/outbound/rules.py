@@ -60,6 +60,11 @@ class Refusal:
     reason: str
     payout: str
 
+    @property
+    def sentence(self) -> str:
+        """For people: who refused, by which rule, and why."""
+        return f"{self.signer} refused ({self.tag}): {self.reason}"
+
 
 def readable(tag: str, reason: str) -> str:
     """Say to a merchant why a payout was refused: our own sentence for a known tag, else the signer's."""
@@ -107,3 +112,8 @@ def best_version(versions: Sequence[Version]) -> Version | None:
 def backoff_seconds(attempts: int) -> int:
     """Give the pause before the next try: 1, 2, 4 … at most 30 seconds, so that a restarted signer is soon used."""
     return int(min(30, 2 ** min(attempts, 5)))
+
+
+def is_alarm_due(attempts: int) -> bool:
+    """Whether a void that failed ``attempts`` times is worth a line in the log: the 1st, 2nd, 4th, 8th … time."""
+    return attempts > 0 and attempts & (attempts - 1) == 0

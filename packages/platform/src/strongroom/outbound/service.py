@@ -8,9 +8,19 @@ from datetime import datetime
 from strongroom.infra import outbox
 from strongroom.infra.database import Connection
 from strongroom.infra.settings import ChainSettings
-from strongroom.outbound import books, moves, store
+from strongroom.outbound import books, following, moves, store
 from strongroom.outbound.errors import DraftInvalidError
-from strongroom.outbound.model import Draft, OpenSlot, Outcome, Payment, SignerState, SlotKind, Void
+from strongroom.outbound.model import (
+    Draft,
+    OpenSlot,
+    Outcome,
+    Payment,
+    SignerState,
+    SlotKind,
+    VersionState,
+    Void,
+    WaitingVoid,
+)
 from strongroom.outbound.psbt import Built, build
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import OwnPayment
@@ -37,7 +47,7 @@ async def open_slot(
 async def add_version(
     connection: Connection, settings: ChainSettings, slot: SlotId, draft: Draft, previous: Mapping[str, bytes]
 ) -> OpenSlot:
-    """Add a replacement: the same payments, all coins of the slot, a higher fee and rate (BIP 125).
+    """Add a replacement: the same payments, all coins of the slot and maybe more, a higher fee and rate (BIP 125).
 
     Raises ``DraftInvalidError`` where it is no such replacement, ``CoinTakenError``.
     """
@@ -107,17 +117,63 @@ async def open_count(connection: Connection, chain: str, kind: SlotKind) -> int:
     return await store.number(connection, "open_of_kind", "count", chain=chain, kind=kind)
 
 
+async def waiting_count(connection: Connection, chain: str, kind: SlotKind) -> int:
+    """Count open slots of a kind that no block has yet, without those whose coins have left the chain."""
+    return await store.number(connection, "waiting_of_kind", "count", chain=chain, kind=kind)
+
+
 async def abandoned_at(connection: Connection, chain: str, kind: SlotKind) -> datetime | None:
     """Give when a slot of a kind was last abandoned."""
     return await store.moment(connection, "latest_of_kind", "at", chain=chain, kind=kind)
 
 
-async def stuck_slots(connection: Connection, chain: str, height: int, limit: int) -> list[OpenSlot]:
-    """Find slots broadcast at or below ``height`` and still in no block, which may be replaced."""
-    return [
-        await store.load(connection, found)
-        for found in await store.ids(connection, "stuck", chain=chain, height=height, limit=limit)
-    ]
+async def stuck_slots(connection: Connection, chain: str, height: int, tip: int, limit: int) -> list[OpenSlot]:
+    """Find slots broadcast at or below ``height`` and still in no block at ``tip``, which may be replaced now."""
+    found = await store.ids(connection, "stuck", chain=chain, height=height, tip=tip, limit=limit)
+    return [await store.load(connection, item) for item in found]
+
+
+async def offer_again(connection: Connection, slot_id: SlotId) -> None:
+    """Have a refused replacement, the newest version, judged once more: the same bytes."""
+    state = await store.load(connection, slot_id, lock=True)
+    number, arrow = state.newest.number, f"{state.slot.state} → {state.slot.state}"
+    await store.run(connection, "set_version_state", slot=slot_id, number=number, state=VersionState.PLANNED)
+    await store.run(connection, "raise_version", slot=slot_id, number=number)
+    await store.run(connection, "insert_history", slot=slot_id, arrow=arrow, reason=f"version {number} offered again")
+
+
+async def waiting_sweeps(connection: Connection, chain: str) -> list[OpenSlot]:
+    """Give the sweeps that no block has yet."""
+    return [await store.load(connection, found) for found in await store.ids(connection, "waiting_sweeps", chain=chain)]
+
+
+async def note_missing(connection: Connection, settings: ChainSettings, slot_id: SlotId, height: int) -> None:
+    """Record that a coin of an open sweep is not on the chain at ``height``; beyond the horizon, end the slot.
+
+    Its other coins are free then. Should the coin come back and the sweep be mined after all, it is taken up again.
+    """
+    state = await store.load(connection, slot_id, lock=True)
+    if state.payments or state.slot.confirmed_height is not None:
+        return
+    since = await store.number(connection, "miss_coins", "missing_height", slot=slot_id, height=height)
+    if height >= since + settings.horizon:
+        reason = f"a coin of it has been off the chain since height {since}"
+        await following.give_up(connection, state, reason)
+
+
+async def note_found(connection: Connection, slot_id: SlotId) -> None:
+    """Record that all coins of a slot are on the chain."""
+    await store.run(connection, "found_coins", slot=slot_id)
+
+
+async def leaving_hot(connection: Connection, chain: str) -> int:
+    """Sum what sweeps bring to cold that no block has yet, in base units."""
+    return await store.number(connection, "leaving_hot", "amount", chain=chain)
+
+
+async def waiting_voids(connection: Connection, chain: str, limit: int = 50) -> list[WaitingVoid]:
+    """Give the oldest voids that no signer has promised yet: their payouts' holds stay until one does."""
+    return [WaitingVoid(**row) for row in await store.rows(connection, "waiting_voids", chain=chain, limit=limit)]
 
 
 async def void_wanted(connection: Connection, payouts: Sequence[str]) -> set[str]:
@@ -146,9 +202,9 @@ async def _record(connection: Connection, slot_id: SlotId, number: int, draft: D
 
 
 def _check_replacement(state: OpenSlot, draft: Draft) -> None:
-    before = state.newest
+    before = state.standing
     same = {item.payout_id for item in draft.payments} == {item.payout_id for item in state.payments}
     dearer = draft.rate > before.rate and draft.fee >= before.fee + draft.virtual_bytes
     if not same or not set(state.coins) <= set(draft.coins) or not dearer:
-        message = f"version {before.number + 1} of {state.slot.id} does not replace the one before"
+        message = f"version {state.newest.number + 1} of {state.slot.id} does not replace version {before.number}"
         raise DraftInvalidError(message)

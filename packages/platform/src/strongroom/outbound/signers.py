@@ -21,8 +21,10 @@ from strongroom_core.messages import (
     LENGTH_BYTES,
     Message,
     Refused,
+    SafeSigned,
     Signed,
     SignRequest,
+    SignSafeRequest,
     Status,
     StatusRequest,
     Voided,
@@ -51,6 +53,10 @@ class Signer(Protocol):
         """Ask for its signatures."""
         ...
 
+    async def sign_safe(self, chain: str, safe_tx: bytes, evidence: tuple[SignedIntent, ...]) -> SafeSigned | Refused:
+        """Ask for its signature on a Safe transaction."""
+        ...
+
     async def void(self, evidence: SignedIntent) -> Voided | Refused:
         """Ask for its promise never to sign this intent."""
         ...
@@ -75,6 +81,13 @@ class SignerClient:
         """Ask for its signatures. Raises ``SignerUnreachableError``, ``SignerAnswerError``."""
         answer = await self.ask(SignRequest(current_request_id() or RequestId.new(), chain, psbt, evidence))
         if not isinstance(answer, Signed | Refused):
+            raise _wrong(self.name, "a signing request")
+        return answer
+
+    async def sign_safe(self, chain: str, safe_tx: bytes, evidence: tuple[SignedIntent, ...]) -> SafeSigned | Refused:
+        """Ask for its signature on a Safe transaction. Raises ``SignerUnreachableError``, ``SignerAnswerError``."""
+        answer = await self.ask(SignSafeRequest(current_request_id() or RequestId.new(), chain, safe_tx, evidence))
+        if not isinstance(answer, SafeSigned | Refused):
             raise _wrong(self.name, "a signing request")
         return answer
 

@@ -29,10 +29,10 @@ from strongroom.outbound.model import (
     VersionState,
     Void,
 )
-from strongroom.outbound.psbt import check_signed, combine
+from strongroom.outbound.schemes import Part, PsbtScheme, Scheme
 from strongroom.outbound.signers import Signer
 from strongroom_core.ids import SlotId
-from strongroom_core.messages import Refused, Signed
+from strongroom_core.messages import Refused
 
 _log = structlog.get_logger(__name__)
 BATCH: Final = 20
@@ -45,6 +45,7 @@ class Signing:
     pool: Pool
     settings: ChainSettings
     signers: tuple[Signer, ...]
+    scheme: Scheme = PsbtScheme()  # noqa: RUF009 - it has no state
 
     async def step(self) -> int:
         """Take every version that is due as far as it goes; the count of them."""
@@ -93,14 +94,17 @@ class Signing:
         for name in missing:
             if not await self._ask(state, version, name):
                 return
-        await self.complete(slot_id, version.number)
+        try:
+            await self.complete(slot_id, version.number)
+        except SignerAnswerError as error:
+            await self._wait(slot_id, error.message)
 
     async def mark_asked(self, slot_id: SlotId, number: int, signer: str) -> None:
         """Write down that a signer is about to be asked: from now on it may have signed."""
         async with transaction(self.pool) as connection:
             await store.run(connection, "asked", slot=slot_id, number=number, signer=signer)
 
-    async def record_signed(self, slot_id: SlotId, number: int, signer: str, answer: Signed) -> None:
+    async def record_signed(self, slot_id: SlotId, number: int, signer: str, part: Part) -> None:
         """Keep a signer's signatures."""
         async with transaction(self.pool) as connection:
             await store.run(
@@ -110,11 +114,11 @@ class Signing:
                 number=number,
                 signer=signer,
                 state=AnswerState.SIGNED,
-                psbt=answer.psbt,
+                psbt=part.data,
                 tag="",
                 reason="",
                 payout="",
-                row=answer.row,
+                row=part.row,
             )
 
     async def record_refused(self, slot_id: SlotId, number: int, signer: str, answer: Refused) -> None:
@@ -135,10 +139,13 @@ class Signing:
                 payout=answer.payout,
                 row=None,
             )
-            verdict = rules.judge_refusal(refusal, number, await store.answers(connection, slot_id))
+            verdict = self.scheme.judge(refusal, state, number, await store.answers(connection, slot_id))
             if verdict is not rules.Verdict.WAIT:
                 await store.run(connection, "note_refusal", name=signer)
-            await _act(connection, state, number, refusal, verdict)
+            if verdict is rules.Verdict.DROP_VERSION:
+                await self._drop(connection, state, number, refusal)
+            else:
+                await _act(connection, state, refusal, verdict)
         _log.warning("signer refused", slot_id=slot_id, signer=signer, tag=answer.tag, verdict=verdict)
 
     async def complete(self, slot_id: SlotId, number: int) -> None:
@@ -153,7 +160,7 @@ class Signing:
                 for answer in await store.answers(connection, slot_id)
                 if answer.number == number and answer.psbt is not None
             ]
-            raw = combine(version.psbt, parts)
+            raw = self.scheme.combine(version, parts)
             await store.run(connection, "set_raw", slot=slot_id, number=number, raw=raw)
             if state.slot.state is SlotState.PLANNED:
                 await books.capture(connection, state)
@@ -162,11 +169,8 @@ class Signing:
     async def _ask(self, state: OpenSlot, version: Version, name: str) -> bool:
         signer = next(item for item in self.signers if item.name == name)
         await self.mark_asked(state.slot.id, version.number, name)
-        evidence = tuple(payment.evidence for payment in state.payments)
         try:
-            answer = await signer.sign(state.slot.chain, version.psbt, evidence)
-            if isinstance(answer, Signed):
-                _check_answer(version, answer, name)
+            answer = await self.scheme.ask(signer, state, version)
         except (SignerUnreachableError, SignerAnswerError) as error:
             await self._wait(state.slot.id, error.message)
             return False
@@ -175,6 +179,15 @@ class Signing:
             return False
         await self.record_signed(state.slot.id, version.number, name, answer)
         return True
+
+    async def _drop(self, connection: Connection, state: OpenSlot, number: int, refusal: rules.Refusal) -> None:
+        """Give a refused replacement up: what was sent stands, and the next try waits as long as a stuck slot does."""
+        slot, blocks = state.slot.id, self.settings.fees.stuck_after_blocks
+        await store.run(connection, "set_version_state", slot=slot, number=number, state=VersionState.ABANDONED)
+        reason = f"replacement {number}: {refusal.sentence}"
+        until = await store.number(connection, "bump_refused", "bump_height", slot=slot, reason=reason, blocks=blocks)
+        _log.error("a replacement was refused", slot_id=slot, version=number, tag=refusal.tag, next_height=until)
+        await moves.tell_bump_refused(connection, state, number, refusal.tag, until)
 
     async def _check(self, signer: Signer) -> str:
         state, detail, rows = "ok", "", 0
@@ -194,16 +207,11 @@ class Signing:
             await store.wait(connection, slot_id, reason)
 
 
-async def _act(
-    connection: Connection, state: OpenSlot, number: int, refusal: rules.Refusal, verdict: rules.Verdict
-) -> None:
+async def _act(connection: Connection, state: OpenSlot, refusal: rules.Refusal, verdict: rules.Verdict) -> None:
     slot = state.slot
-    reason = f"{refusal.signer} refused ({refusal.tag}): {refusal.reason}"
+    reason = refusal.sentence
     if verdict is rules.Verdict.WAIT:
         await store.wait(connection, slot.id, reason)
-    elif verdict is rules.Verdict.DROP_VERSION:
-        await store.run(connection, "set_version_state", slot=slot.id, number=number, state=VersionState.ABANDONED)
-        await store.run(connection, "wait", slot=slot.id, reason=reason, seconds=1)
     elif verdict is rules.Verdict.PLAN_AGAIN or not state.payments:
         await _void(
             connection, state, [item for item in state.payments if item.payout_id == refusal.payout], refusal, None
@@ -225,14 +233,6 @@ async def _void(
         reason = rules.readable(tag, "" if innocent else refusal.reason)
         wish = Void(payment, state.slot.chain, Outcome.REFUSED, tag, reason, refusal.signer, slot)
         await moves.want_void(connection, wish)
-
-
-def _check_answer(version: Version, answer: Signed, name: str) -> None:
-    try:
-        check_signed(version.psbt, answer.psbt)
-    except SignerAnswerError as error:
-        message = f"{name}: {error.message}"
-        raise SignerAnswerError(message) from None
 
 
 def _who(answers: Sequence[Answer], number: int, state: AnswerState) -> set[str]:

@@ -11,7 +11,7 @@ from psycopg import errors as pg
 from strongroom.infra.database import Connection, load_queries
 from strongroom.infra.telemetry import current_request_id
 from strongroom.outbound import rules
-from strongroom.outbound.errors import CoinTakenError, UnknownSlotError
+from strongroom.outbound.errors import CoinTakenError, DraftInvalidError, UnknownSlotError
 from strongroom.outbound.model import (
     Answer,
     AnswerState,
@@ -22,6 +22,7 @@ from strongroom.outbound.model import (
     Payment,
     SignerState,
     Slot,
+    SlotDraft,
     SlotKind,
     SlotState,
     SpentCoin,
@@ -58,7 +59,7 @@ async def ids(connection: Connection, query: str, **values: object) -> list[Slot
     return [SlotId(row["id"]) for row in await rows(connection, query, **values)]
 
 
-async def insert_slot(connection: Connection, slot: SlotId, draft: Draft) -> None:
+async def insert_slot(connection: Connection, slot: SlotId, draft: SlotDraft) -> None:
     """Record a slot and the payments that it is bound to."""
     request = current_request_id()
     await run(connection, "insert_slot", id=slot, chain=draft.chain, kind=draft.kind, request=request)
@@ -69,6 +70,7 @@ async def insert_slot(connection: Connection, slot: SlotId, draft: Draft) -> Non
         slot=slot,
         merchants=[item.merchant_id for item in payments],
         payouts=[item.payout_id for item in payments],
+        assets=[item.asset for item in payments],
         amounts=[item.amount for item in payments],
         fees=[item.fee for item in payments],
         holds=[item.hold_id for item in payments],
@@ -80,18 +82,8 @@ async def insert_slot(connection: Connection, slot: SlotId, draft: Draft) -> Non
 
 
 async def insert_version(connection: Connection, slot: SlotId, number: int, draft: Draft, built: Built) -> None:
-    """Record a version with its coins and own outputs. Raises ``CoinTakenError``."""
-    await run(
-        connection,
-        "insert_version",
-        slot=slot,
-        number=number,
-        psbt=built.psbt,
-        txid=built.txid,
-        fee=draft.fee,
-        virtual_bytes=draft.virtual_bytes,
-        rate=draft.rate,
-    )
+    """Record a version with its coins and own outputs. Raises ``CoinTakenError``, ``DraftInvalidError``."""
+    await _insert_draft(connection, slot, number, draft, built)
     await _insert_coins(connection, slot, number, draft)
     await run(
         connection,
@@ -104,6 +96,17 @@ async def insert_version(connection: Connection, slot: SlotId, number: int, draf
         branches=[item.branch for item in draft.own_outputs],
         indexes=[item.index for item in draft.own_outputs],
     )
+
+
+async def _insert_draft(connection: Connection, slot: SlotId, number: int, draft: Draft, built: Built) -> None:
+    values = {"psbt": built.psbt, "txid": built.txid, "fee": draft.fee, "rate": draft.rate}
+    try:
+        async with connection.transaction():
+            size = draft.virtual_bytes
+            await run(connection, "insert_version", slot=slot, number=number, virtual_bytes=size, **values)
+    except pg.UniqueViolation:
+        message = f"{built.txid} was planned before: another rate makes no other chain tx of these coins"
+        raise DraftInvalidError(message) from None
 
 
 async def _insert_coins(connection: Connection, slot: SlotId, number: int, draft: Draft) -> None:
@@ -140,7 +143,9 @@ async def load(connection: Connection, slot: SlotId, *, lock: bool = False) -> O
         raise UnknownSlotError(message)
     own: dict[int, tuple[OwnOutput, ...]] = {}
     for row in await rows(connection, "own_outputs", slot=slot):
-        output = OwnOutput(bytes(row["script"]), row["amount"], row["key_set"], row["branch"], row["index"])
+        output = OwnOutput(
+            bytes(row["script"]), row["amount"], row["key_set"], row["branch"], row["index"], row["asset"]
+        )
         own[row["number"]] = (*own.get(row["number"], ()), output)
     return OpenSlot(
         slot=_slot(found[0]),
@@ -276,4 +281,5 @@ def _payment(row: Row) -> Payment:
         hold_id=HoldId(row["hold_id"]),
         script=bytes(row["script"]),
         evidence=evidence,
+        suspense_key=row.get("suspense_key") or "",
     )

@@ -80,8 +80,11 @@ class Voiding:
     async def _postpone(self, payout: str, detail: str) -> None:
         async with transaction(self.pool) as connection:
             found = await store.void(connection, payout)
-            seconds = rules.backoff_seconds(found[1] if found else 0)
+            attempts = found[1] if found else 0
+            seconds = rules.backoff_seconds(attempts)
             await store.run(connection, "postpone_void", payout=payout, detail=detail, seconds=seconds)
+        if rules.is_alarm_due(attempts + 1):
+            _log.error("no signer voids: its hold stays", payout_id=payout, attempts=attempts + 1, reason=detail)
 
     async def _ask(self, name: str, wish: Void) -> Voided | str:
         signer = next(item for item in self.signers if item.name == name)

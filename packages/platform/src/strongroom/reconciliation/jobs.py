@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from strongroom.chains.model import ChainNode
 from strongroom.infra.database import Pool, transaction
 from strongroom.infra.settings import Settings
 from strongroom.reconciliation import service
 from strongroom.reconciliation.model import Report
-from strongroom.reconciliation.service import JournalSource
+from strongroom.reconciliation.service import JournalSource, Node
 
 _log = structlog.get_logger(__name__)
 
@@ -20,7 +19,7 @@ async def run(
     settings: Settings,
     auditor_pool: Pool,
     worker_pool: Pool,
-    nodes: Mapping[str, ChainNode],
+    nodes: Mapping[str, Node],
     signers: Sequence[JournalSource],
 ) -> Report:
     """Read the journals, compare everything, keep the report, and log what is not explained."""

@@ -28,6 +28,7 @@ class DifferenceName(StrEnum):
     # The books with the chain.
     BOOKS_CHAIN = "books-chain"
     BOOKS_BEHIND = "books-behind"
+    RELAY_GAS = "relay-gas"  # network fees of an EVM chain in the books, against what its relayers' chain txs have cost
     CHAIN_UNAVAILABLE = "chain-unavailable"
     COIN_UNKNOWN = "coin-unknown"
 
@@ -41,6 +42,7 @@ class DifferenceName(StrEnum):
     JOURNAL_MISSING_VOID = "journal-missing-void"
     JOURNAL_SIGNED_VOID = "journal-signed-void"
     JOURNAL_FEE = "journal-fee"
+    JOURNAL_MOVEMENT = "journal-movement"  # what a Safe transaction draws from cold or sweeps to it
 
 
 EXPLAINED = frozenset(
@@ -102,6 +104,7 @@ class BookFacts:
 class UncreditedFacts:
     """Deposits in blocks that the books do not have (yet)."""
 
+    asset: str
     kind: str
     below_minimum: bool
     amount: int
@@ -110,7 +113,11 @@ class UncreditedFacts:
 
 @dataclass(frozen=True, slots=True)
 class CoinFacts:
-    """What a node's unspent outputs say: base units by kind of key set, and outputs (txid:vout) of nobody's."""
+    """What a node says that we hold: base units by kind of key set, and outputs (txid:vout) of nobody's.
+
+    Of a bitcoin-like its unspent outputs; of one asset of an EVM chain the hot Safe, and as cold the cold Safe together
+    with the forwarders.
+    """
 
     height: int
     block_hash: str
@@ -120,26 +127,41 @@ class CoinFacts:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
-    """One payout in a slot, named by the SHA-256 of its intent's bytes, in hex."""
+    """One payout in a slot, named by the SHA-256 of its intent's bytes, in hex; ``amount`` is of ``asset``."""
 
     payout_id: str
     intent: str
+    asset: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a Safe transaction moves between our own Safes: ``hot`` is a draw to the hot one, ``cold`` a sweep."""
+
+    to: str
+    asset: str
     amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """One version of a slot: ``signed`` once we hold its full signatures; ``swept`` goes to cold."""
+    """One version of a slot: ``signed`` once we hold its full signatures.
+
+    Of the asset that is looked at ``swept`` goes to cold, and ``drawn`` comes from there. ``movements`` are all.
+    """
 
     txid: str
     fee: int
     signed: bool
     swept: int
+    drawn: int = 0
+    movements: tuple[Movement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SlotFacts:
-    """One slot with what it pays; ``txid`` is the version that is on the chain, where one is."""
+    """One slot with what it pays; ``txid`` names the version that is on the chain, where one is."""
 
     id: str
     state: str
@@ -177,13 +199,17 @@ class SentFacts:
 
 @dataclass(frozen=True, slots=True)
 class SignedRow:
-    """A journal row of kind ``signed``; ``intents`` are hashes in hex."""
+    """A journal row of kind ``signed`` or ``safe-signed``; ``intents`` are hashes in hex.
+
+    ``txid`` is the version's, of a Safe transaction its safeTxHash; that has no ``fee``, and ``movements``.
+    """
 
     number: int
     chain: str
     txid: str
     fee: int
     intents: tuple[str, ...]
+    movements: tuple[Movement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,37 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SELECT owner, asset, sum(amount - captured - released) AS units FROM ledger_hold WHERE state = 'open' GROUP BY owner, asset;
 
 -- name: slots
-SELECT id, state, txid FROM outbound_slot WHERE chain = %s ORDER BY id;
+-- The version that is on the chain; of an EVM chain the slot has the txid of whoever executed it.
+SELECT slot.id, slot.state, coalesce(version.txid, slot.txid) AS txid FROM outbound_slot AS slot
+LEFT JOIN outbound_version AS version
+    ON version.slot_id = slot.id AND version.number = 1 AND starts_with(slot.chain, 'eip155:')
+WHERE slot.chain = %s ORDER BY slot.id;
+
+-- name: movements
+SELECT own.slot_id, own.number, own.key_set, own.asset, own.amount FROM outbound_own_output AS own
+JOIN outbound_slot AS slot ON slot.id = own.slot_id
+WHERE slot.chain = %s AND own.asset <> '' ORDER BY own.slot_id, own.number, own.position;
+
+-- name: forwarders
+-- Those that hold something by the deposits' record, and the newest handed out: what nobody recorded may be there.
+SELECT DISTINCT address.script FROM deposit JOIN wallet_address AS address ON address.id = deposit.address_id
+WHERE deposit.chain = %(chain)s AND deposit.asset = %(asset)s AND deposit.emptied_by IS NULL AND deposit.height IS NOT NULL
+UNION
+(SELECT script FROM wallet_address WHERE chain = %(chain)s AND handed_out_at IS NOT NULL
+ ORDER BY handed_out_at DESC, id DESC LIMIT %(newest)s);
+
+-- name: relay_gas
+SELECT coalesce(sum(fee), 0) AS wei FROM outbound_relay_nonce WHERE chain = %s AND state = 'final';
 
 -- name: versions
-SELECT version.slot_id, version.txid, version.fee, version.raw IS NOT NULL AS signed,
+SELECT version.slot_id, version.number, version.txid, version.fee, version.raw IS NOT NULL AS signed,
     coalesce((SELECT sum(output.amount) FROM outbound_own_output output
         WHERE output.slot_id = version.slot_id AND output.number = version.number AND output.key_set = 'cold'), 0) AS swept
 FROM outbound_version version JOIN outbound_slot slot ON slot.id = version.slot_id
 WHERE slot.chain = %s ORDER BY version.slot_id, version.number;
 
 -- name: payments
-SELECT payment.slot_id, payment.payout_id, payment.amount, encode(sha256(payment.intent), 'hex') AS intent
+SELECT payment.slot_id, payment.payout_id, payment.asset, payment.amount, encode(sha256(payment.intent), 'hex') AS intent
 FROM outbound_payment payment JOIN outbound_slot slot ON slot.id = payment.slot_id
 WHERE slot.chain = %s ORDER BY payment.slot_id, payment.position;
 
@@ -26,8 +46,9 @@ SELECT signer, payout_id, encode(sha256(intent), 'hex') AS intent FROM outbound_
 WHERE chain = %s AND state = 'voided' AND signer <> '' ORDER BY payout_id;
 
 -- name: uncredited
-SELECT kind, below_minimum AND state = 'confirmed' AS below_minimum, sum(amount) AS amount, count(*) AS count FROM deposit
-WHERE chain = %s AND state IN ('confirming', 'confirmed', 'held') GROUP BY 1, 2 ORDER BY 1, 2;
+SELECT asset, kind, below_minimum AND state = 'confirmed' AS below_minimum, sum(amount) AS amount, count(*) AS count
+FROM deposit
+WHERE chain = %s AND state IN ('confirming', 'confirmed', 'held') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- name: deposit_tip
 SELECT block_hash FROM deposit_tip WHERE chain = %s;

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from strongroom.ledger.model import AccountAudit, AccountType
@@ -15,6 +16,7 @@ from strongroom.reconciliation.model import (
     Difference,
     DifferenceName,
     Journal,
+    Movement,
     SentFacts,
     SignedRow,
     SlotFacts,
@@ -95,11 +97,20 @@ def check_chain(books: BookFacts, sent: SentFacts, coins: CoinFacts) -> Iterator
         yield Difference(_N.IN_TRANSIT_SLOTS, sent.asset, expected, found, "open slots and the in-transit balance")
 
 
+def check_gas(books: BookFacts, asset: str, spent: int) -> Iterator[Difference]:
+    """Compare an EVM chain's network fees in the books, which are relayers' gas, with ``spent`` wei of final nonces."""
+    posted = -_balance(books, AccountType.NETWORK_FEES, asset)
+    if posted != spent:
+        detail = "what relayers' final chain txs have cost, against network fees in the books"
+        yield Difference(_N.RELAY_GAS, asset, spent, posted, detail)
+
+
 def _pending(sent: SentFacts, kind: str) -> int:
     """Give what the chain has beyond the books: deposits not credited, less what left and is not final."""
     pending = sum(item.amount for item in sent.uncredited if item.kind == kind)
     for slot, version in _mined(sent.slots):
-        pending += version.swept if kind == "cold" else -(slot.paid + version.fee + version.swept)
+        moved = version.swept - version.drawn
+        pending += moved if kind == "cold" else -(slot.paid + version.fee + moved)
     return pending
 
 
@@ -118,7 +129,9 @@ def _uncredited(sent: SentFacts) -> Iterator[Difference]:
 def _in_flight(sent: SentFacts) -> Iterator[Difference]:
     for slot, version in _mined(sent.slots):
         detail = f"{slot.id} is in a block as {version.txid} and not final yet"
-        yield Difference(_N.IN_FLIGHT, sent.asset, 0, slot.paid + version.fee + version.swept, detail)
+        amount = slot.paid + version.fee + version.swept
+        if amount or version.drawn:
+            yield Difference(_N.IN_FLIGHT, sent.asset, 0, amount, detail)
 
 
 def _balance(books: BookFacts, kind: AccountType, asset: str) -> int:
@@ -149,8 +162,44 @@ def _read_row(number: int, body: Any, signed: list[SignedRow], voided: set[str])
     if body["kind"] == "signed":
         intents = tuple(str(payment["intent"]) for payment in body["payments"])
         signed.append(SignedRow(number, str(body["chain"]), str(body["txid"]), int(body["fee"]), intents))
+    elif body["kind"] == "safe-signed":
+        intents = tuple(str(payment["intent"]) for payment in body["payments"])
+        moved = [
+            Movement(to, str(item["asset"]), int(item["amount"]))
+            for to, name in (("hot", "draws"), ("cold", "sweeps"))
+            for item in body[name]
+        ]
+        row = SignedRow(number, str(body["chain"]), str(body["txid"]), 0, intents, _sorted(moved))
+        signed.append(row)
     elif body["kind"] == "voided":
         voided.add(str(body["intent"]))
+
+
+def of_asset(sent: SentFacts, asset: str) -> SentFacts:
+    """Give of what was sent on a chain of many assets what is of one of them."""
+    return replace(
+        sent,
+        asset=asset,
+        slots=tuple(_slot_of(slot, asset) for slot in sent.slots),
+        uncredited=tuple(item for item in sent.uncredited if item.asset == asset),
+    )
+
+
+def _slot_of(slot: SlotFacts, asset: str) -> SlotFacts:
+    versions = tuple(
+        replace(version, swept=_moved(version, "cold", asset), drawn=_moved(version, "hot", asset))
+        for version in slot.versions
+    )
+    payments = tuple(payment for payment in slot.payments if payment.asset == asset)
+    return replace(slot, payments=payments, versions=versions)
+
+
+def _moved(version: VersionFacts, to: str, asset: str) -> int:
+    return sum(item.amount for item in version.movements if (item.to, item.asset) == (to, asset))
+
+
+def _sorted(movements: Iterable[Movement]) -> tuple[Movement, ...]:
+    return tuple(sorted(movements, key=lambda item: (item.to, item.asset, item.amount)))
 
 
 def check_journal(journal: Journal, before: Sequence[SentFacts], now: Sequence[SentFacts]) -> Iterator[Difference]:
@@ -187,6 +236,10 @@ def _check_row(
     for intent in sorted(extra.elements()):
         detail = f"{journal.signer} row {row.number} paid intent {intent}, which {slot.id} does not have"
         yield Difference(_N.JOURNAL_EXTRA_INTENT, facts.asset, 0, 1, detail)
+    if row.movements != _sorted(version.movements):
+        detail = f"{journal.signer} row {row.number}: draws and sweeps of {row.txid} are not what we planned"
+        expected, found = (sum(item.amount for item in moves) for moves in (version.movements, row.movements))
+        yield Difference(_N.JOURNAL_MOVEMENT, facts.asset, expected, found, detail)
     if row.fee != version.fee:
         detail = f"{journal.signer} row {row.number}: the miner's fee of {row.txid}"
         yield Difference(_N.JOURNAL_FEE, facts.asset, version.fee, row.fee, detail)

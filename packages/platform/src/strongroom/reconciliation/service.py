@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
+from strongroom.chains.ethereum.node import EthereumNode
 from strongroom.chains.model import ChainNode, ScanRange, UtxoScan
+from strongroom.chains.service import connect_ethereum, connect_node
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings, Settings
 from strongroom.ledger import service as ledger
-from strongroom.reconciliation import rules, store
+from strongroom.reconciliation import accounts, rules, store
 from strongroom.reconciliation.errors import JournalReadError
 from strongroom.reconciliation.model import BookFacts, CoinFacts, Difference, DifferenceName, Report, SentFacts
 from strongroom.wallets import service as wallets
@@ -19,6 +21,7 @@ from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import RequestId
 from strongroom_core.messages import JournalRequest, JournalRow, JournalRows, Message
 
+Node = ChainNode | EthereumNode
 ROWS_PER_REQUEST: Final = 1000
 # A block that comes between scan and reading is waited for; one that never gets handled is a difference.
 ATTEMPTS: Final = 10
@@ -63,10 +66,18 @@ async def read_journals(sources: Sequence[JournalSource]) -> dict[str, tuple[Jou
     return found
 
 
+def connect_nodes(settings: Settings) -> dict[str, Node]:
+    """Make a client of every chain's node, by CAIP-2 id; nothing is opened before the first call. Close each."""
+    return {chain.id: connect_ethereum(chain) if chain.is_evm else connect_node(chain) for chain in settings.chains}
+
+
 async def compare(
-    settings: Settings, pool: Pool, nodes: Mapping[str, ChainNode], sources: Sequence[JournalSource]
+    settings: Settings, pool: Pool, nodes: Mapping[str, Node], sources: Sequence[JournalSource]
 ) -> Report:
-    """Read the signers' journals and compare everything, also while all of it works on."""
+    """Read the signers' journals and compare everything, also while all of it works on.
+
+    ``nodes`` are by CAIP-2 id, as ``connect_nodes`` makes them.
+    """
     before = await _all_sent(settings, pool)
     return await reconcile(settings, pool, nodes, await read_journals(sources), before)
 
@@ -74,7 +85,7 @@ async def compare(
 async def reconcile(
     settings: Settings,
     pool: Pool,
-    nodes: Mapping[str, ChainNode],
+    nodes: Mapping[str, Node],
     signer_rows: Mapping[str, Sequence[JournalRow]],
     before: Sequence[SentFacts] | None = None,
 ) -> Report:
@@ -119,7 +130,7 @@ async def _all_sent(settings: Settings, pool: Pool) -> list[SentFacts]:
         return [await store.sent(connection, chain.id, chain.asset.id) for chain in settings.chains]
 
 
-async def _check_chain(pool: Pool, chain: ChainSettings, node: ChainNode | None) -> list[Difference]:
+async def _check_chain(pool: Pool, chain: ChainSettings, node: Node | None) -> list[Difference]:
     if node is None:
         return [_unavailable(chain, "no node of this chain was given")]
     found: list[Difference] = []
@@ -127,13 +138,21 @@ async def _check_chain(pool: Pool, chain: ChainSettings, node: ChainNode | None)
         if attempt:
             await asyncio.sleep(ATTEMPT_SECONDS)
         try:
-            books, sent, coins = await _gather(pool, chain, node)
+            found = await _compare_chain(pool, chain, node)
         except (StrongroomError, OSError) as error:
             return [_unavailable(chain, str(error))]
-        found = list(rules.check_chain(books, sent, coins))
         if not any(item.name is DifferenceName.BOOKS_BEHIND for item in found):
             break
     return found
+
+
+async def _compare_chain(pool: Pool, chain: ChainSettings, node: Node) -> list[Difference]:
+    if isinstance(node, EthereumNode):
+        async with transaction(pool) as connection:
+            await store.begin_snapshot(connection)
+            return await accounts.compare(connection, chain, node, await _books(connection))
+    books, sent, coins = await _gather(pool, chain, node)
+    return list(rules.check_chain(books, sent, coins))
 
 
 async def _gather(pool: Pool, chain: ChainSettings, node: ChainNode) -> tuple[BookFacts, SentFacts, CoinFacts]:

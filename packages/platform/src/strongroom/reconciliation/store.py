@@ -15,6 +15,7 @@ from strongroom.reconciliation.model import (
     CoinFacts,
     Difference,
     DifferenceName,
+    Movement,
     PaymentFacts,
     Report,
     SentFacts,
@@ -25,6 +26,7 @@ from strongroom.reconciliation.model import (
 )
 
 _SQL: Final = load_queries(__package__ or "")
+NEWEST_FORWARDERS: Final = 300
 
 
 async def begin_snapshot(connection: Connection) -> None:
@@ -56,16 +58,35 @@ async def sent(connection: Connection, chain: str, asset: str) -> SentFacts:
 
 async def _slots(connection: Connection, chain: str) -> tuple[SlotFacts, ...]:
     versions: dict[str, list[VersionFacts]] = defaultdict(list)
+    moved: dict[tuple[str, int], list[Movement]] = defaultdict(list)
+    for row in await _rows(connection, "movements", chain):
+        moved[row["slot_id"], row["number"]].append(Movement(row["key_set"], row["asset"], row["amount"]))
     for row in await _rows(connection, "versions", chain):
-        version = VersionFacts(row["txid"], row["fee"], row["signed"], int(row["swept"]))
+        movements = tuple(moved[row["slot_id"], row["number"]])
+        version = VersionFacts(row["txid"], row["fee"], row["signed"], int(row["swept"]), movements=movements)
         versions[row["slot_id"]].append(version)
     payments: dict[str, list[PaymentFacts]] = defaultdict(list)
     for row in await _rows(connection, "payments", chain):
-        payments[row["slot_id"]].append(PaymentFacts(row["payout_id"], row["intent"], row["amount"]))
+        payments[row["slot_id"]].append(PaymentFacts(row["payout_id"], row["intent"], row["asset"], row["amount"]))
     return tuple(
         SlotFacts(row["id"], row["state"], row["txid"], tuple(payments[row["id"]]), tuple(versions[row["id"]]))
         for row in await _rows(connection, "slots", chain)
     )
+
+
+async def forwarders(connection: Connection, chain: str, asset: str) -> list[bytes]:
+    """Read the forwarders to look at: paid and not emptied since by the deposits' record, and the newest handed out.
+
+    Money that the watcher missed is on one that was handed out lately; to ask about all of them would take too long.
+    """
+    values = {"chain": chain, "asset": asset, "newest": NEWEST_FORWARDERS}
+    found = await (await connection.execute(_SQL["forwarders"], values)).fetchall()
+    return [bytes(row["script"]) for row in found]
+
+
+async def relay_gas(connection: Connection, chain: str) -> int:
+    """Sum what final chain txs of a chain's relayers have cost, in wei."""
+    return int((await _rows(connection, "relay_gas", chain))[0]["wei"])
 
 
 async def sort_coins(connection: Connection, chain: str, scan: UtxoScan) -> CoinFacts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from strongroom.chains import service as chains
 from strongroom.deposits import service as deposits
@@ -21,10 +21,29 @@ async def spendable(connection: Connection, settings: ChainSettings, height: int
 
     A deposit that is held, or not credited yet, pays nobody: the books would have to show what they do not hold.
     """
+    return _spent(
+        await _booked(connection, settings, await _free_coins(connection, settings, height, settings.horizon))
+    )
+
+
+async def settled(connection: Connection, settings: ChainSettings, height: int) -> list[SpentCoin]:
+    """List spendable coins beyond the horizon only: change too, so that no reorg can take them away."""
     free = await _free_coins(connection, settings, height, settings.horizon)
-    paid_in = [(coin.txid, coin.vout) for coin in free if not _is_change(coin)]
-    booked = await deposits.credited_among(connection, settings.id, paid_in)
-    return _spent(coin for coin in free if _is_change(coin) or (coin.txid, coin.vout) in booked)
+    return _spent(await _booked(connection, settings, [coin for coin in free if not _is_young(coin, settings, height)]))
+
+
+async def landed(connection: Connection, settings: ChainSettings, height: int) -> list[SpentCoin]:
+    """List hot coins in the books that are not beyond the horizon yet: late deposits. For sweeps only."""
+    free = await _free_coins(connection, settings, height, 1)
+    young = [coin for coin in free if _is_young(coin, settings, height) and not _is_change(coin)]
+    return _spent(await _booked(connection, settings, young))
+
+
+async def are_on_chain(connection: Connection, chain: str, coins: Iterable[SpentCoin]) -> bool:
+    """Whether every one of these coins stands in a block now."""
+    asked = {(coin.txid, coin.vout) for coin in coins}
+    found = await wallets.coins_at(connection, chain, sorted(asked))
+    return {(coin.txid, coin.vout) for coin in found if coin.height is not None} == asked
 
 
 async def reserve(connection: Connection, settings: ChainSettings, height: int) -> Reserve:
@@ -65,6 +84,16 @@ async def _free_coins(connection: Connection, settings: ChainSettings, height: i
         message = "a block came in while coins were read"
         raise CoinsBehindError(message)
     return [coin for coin in found if (coin.txid, coin.vout) not in taken]
+
+
+async def _booked(connection: Connection, settings: ChainSettings, free: Sequence[Coin]) -> list[Coin]:
+    paid_in = [(coin.txid, coin.vout) for coin in free if not _is_change(coin)]
+    booked = await deposits.credited_among(connection, settings.id, paid_in)
+    return [coin for coin in free if _is_change(coin) or (coin.txid, coin.vout) in booked]
+
+
+def _is_young(coin: Coin, settings: ChainSettings, height: int) -> bool:
+    return coin.height is None or coin.height > height - settings.horizon + 1
 
 
 def _is_change(coin: Coin) -> bool:

@@ -51,7 +51,8 @@ async def on_released(connection: Connection, event: OutboxEvent) -> None:
         return
     if found.state is not PayableState.PAID:
         await store.run(connection, "set_state", payout=payout, state=PayableState.WITHDRAWN)
-    if event.payload["outcome"] == Outcome.REFUSED:
+    # Conflicted: on an EVM chain what cannot be executed any more, and a destination may have made it so.
+    if event.payload["outcome"] in (Outcome.REFUSED, Outcome.CONFLICTED):
         await store.trust(connection, found.payable.chain, [found.payment.merchant_id], trusted=False)
 
 

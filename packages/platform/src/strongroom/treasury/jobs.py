@@ -7,7 +7,7 @@ from strongroom.infra.clock import Clock
 from strongroom.infra.database import Pool
 from strongroom.infra.outbox import Handler
 from strongroom.infra.settings import ChainSettings
-from strongroom.treasury import events, keeping
+from strongroom.treasury import events, keeping, planning
 from strongroom.treasury.planning import Planner
 
 
@@ -19,6 +19,11 @@ async def plan(pool: Pool, settings: ChainSettings, node: ChainNode, clock: Cloc
 async def expire(pool: Pool, settings: ChainSettings, node: ChainNode, clock: Clock) -> int:
     """Take back waiting payouts beyond their expiry."""
     return await Planner(pool, settings, node, clock).expire()
+
+
+async def expire_waiting(pool: Pool, settings: ChainSettings, clock: Clock) -> int:
+    """Take back waiting payouts beyond their expiry, where there is no planner of coins."""
+    return await planning.expire_waiting(pool, settings, clock)
 
 
 async def sweep(pool: Pool, settings: ChainSettings, node: ChainNode, clock: Clock) -> int:

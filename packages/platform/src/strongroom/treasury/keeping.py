@@ -15,14 +15,16 @@ from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound import service as outbound
 from strongroom.outbound.errors import CoinTakenError, DraftInvalidError
 from strongroom.outbound.model import Draft, OpenSlot, SlotKind
-from strongroom.treasury import coins, rules, store
-from strongroom.treasury.model import Band
+from strongroom.treasury import coins, replacing, rules, store
+from strongroom.treasury.model import Band, BandStatus, Replacement
 from strongroom.treasury.planning import Planner, change_output, own_output
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind
 
 _log = structlog.get_logger(__name__)
 BUMP_BATCH: Final = 20
+# Sweeps that no block has yet; more at once would only compete for the same blocks.
+SWEEPS_WAITING_MAX: Final = 5
 # After signers refused a sweep or a merge, the next try waits: the same would be refused again.
 RETRY_AFTER: Final = timedelta(minutes=2)
 # A treasury that has died must not leave hot intake open; it renews the choice far more often than this.
@@ -30,8 +32,13 @@ INTAKE_LASTS: Final = timedelta(seconds=60)
 
 
 async def band(connection: Connection, settings: ChainSettings) -> Band:
-    """Give the hot band in force: the settings' own, cut to house capital less what is in flight."""
-    capital = await ledger.balance(connection, Account(AccountType.HOUSE_CAPITAL, settings.asset))
+    """Give the hot band in force: the settings' own, cut to house capital less what is in flight.
+
+    Miners' fees that merchants' fees did not bring in again were paid out of the house's capital: it is that much less.
+    """
+    kinds = (AccountType.HOUSE_CAPITAL, AccountType.HOUSE_FEES, AccountType.NETWORK_FEES)
+    capital, earned, spent = [await ledger.balance(connection, Account(kind, settings.asset)) for kind in kinds]
+    capital += min(0, earned + spent)
     wanted = Band(settings.band.target, settings.band.high)
     return rules.band_in_force(wanted, capital, await outbound.in_flight(connection, settings.id))
 
@@ -50,20 +57,60 @@ async def choose_intake(planner: Planner) -> int:
     return 0
 
 
+async def measure(planner: Planner) -> int:
+    """Publish what hot holds above its band and since when, and look whether the coins of sweeps are still there; 0."""
+    settings = planner.settings
+    async with transaction(planner.pool) as connection:
+        height = await planner.ready(connection)
+        if height is None:
+            return 0
+        await _watch_sweeps(connection, settings, height)
+        limits = await band(connection, settings)
+        held = (await coins.reserve(connection, settings, height)).total
+        # A sweep that no block has yet is still hot: a thief's chain tx could come before it.
+        held += await outbound.leaving_hot(connection, settings.id)
+        above, now = max(0, held - limits.high), planner.clock.now()
+        status = BandStatus(settings.id, settings.asset.id, held, limits.high, above, None, now)
+        kept = await store.measure_band(connection, status)
+    if kept.since == kept.measured_at:
+        _log.warning("hot is above its band", chain=settings.id, above=str(above), high=str(limits.high))
+    return 0
+
+
+async def _watch_sweeps(connection: Connection, settings: ChainSettings, height: int) -> None:
+    """Look after sweeps that no block has: a deposit that one spends may have left the chain again."""
+    for state in await outbound.waiting_sweeps(connection, settings.id):
+        if await coins.are_on_chain(connection, settings.id, state.coins):
+            await outbound.note_found(connection, state.slot.id)
+        else:
+            await outbound.note_missing(connection, settings, state.slot.id, height)
+
+
 async def sweep(planner: Planner) -> int:
     """Bring to cold what hot holds above the band, down to its target; the count of sweeps planned."""
+    await measure(planner)
     rate = await planner.rate()
     settings = planner.settings
     async with transaction(planner.pool) as connection:
         height = await planner.ready(connection)
-        if height is None or not await _may_open(connection, planner, SlotKind.SWEEP):
+        if height is None or not await _may_sweep(connection, planner):
             return 0
-        limits = await band(connection, settings)
-        free = await coins.spendable(connection, settings, height)
         held = (await coins.reserve(connection, settings, height)).total
+        ready = await coins.spendable(connection, settings, height)
+        late = await coins.landed(connection, settings, height)
+        # Read after the coins: house capital that is credited in between would be swept as if it were clients' money.
+        limits = await band(connection, settings)
         # What waits to be paid is kept, but never beyond the band: a queue must not lift what a thief could take.
         wanted = min(limits.high, limits.target + await store.queued_total(connection, settings.id))
-        chosen = rules.select_sweep(free, held - wanted, rate, settings.dust) if held > limits.high else None
+        chosen = rules.choose_sweep(
+            ready,
+            late,
+            held=held,
+            band=limits,
+            wanted=wanted,
+            rate=rate,
+            dust=settings.dust,
+        )
         if chosen is None:
             return 0
         choice, arrives = chosen
@@ -101,22 +148,26 @@ async def bump(planner: Planner) -> int:
         if height is None:
             return 0
         waited = height - settings.fees.stuck_after_blocks
-        stuck = await outbound.stuck_slots(connection, settings.id, waited, BUMP_BATCH)
-        done = [await _bump(connection, settings, state, estimate) for state in stuck]
+        stuck = await outbound.stuck_slots(connection, settings.id, waited, height, BUMP_BATCH)
+        done = [await _bump(connection, settings, state, estimate, height) for state in stuck]
     return sum(done)
 
 
-async def _bump(connection: Connection, settings: ChainSettings, state: OpenSlot, estimate: int) -> int:
-    before = state.newest
-    rate = rules.replacement_rate(before.rate, estimate, settings.fees.rate_ceiling)
-    own = state.own_outputs.get(before.number, ())
-    made = rules.replace(state.coins, state.payments, own, before.fee, rate, settings.dust) if rate else None
-    if made is None:
-        _log.warning("stuck, and no replacement can be made", slot_id=state.slot.id, rate=before.rate)
-        return 0
-    draft = Draft(settings.id, state.slot.kind, made.coins, state.payments, made.own_outputs, made.rate)
+async def _bump(connection: Connection, settings: ChainSettings, state: OpenSlot, estimate: int, height: int) -> int:
+    before = state.standing
+    # A refused replacement proves nothing about what was sent: the next one has to beat that one only.
+    used = {version.rate for version in state.versions if version is not state.newest}
+    rate = replacing.replacement_rate(before.paid_rate, estimate, settings.fees.rate_ceiling, used)
+    if rate == state.newest.rate:
+        await outbound.offer_again(connection, state.slot.id)
+        return 1
     try:
         async with connection.transaction():
+            made = await _replacement(connection, settings, state, rate, height) if rate else None
+            if made is None:
+                _log.warning("stuck, and no replacement can be made", slot_id=state.slot.id, rate=before.rate)
+                return 0
+            draft = Draft(settings.id, state.slot.kind, made.coins, state.payments, made.own_outputs, made.rate)
             previous = await coins.previous_txs(connection, draft)
             await outbound.add_version(connection, settings, state.slot.id, draft, previous)
     except (DraftInvalidError, CoinTakenError) as error:
@@ -125,9 +176,36 @@ async def _bump(connection: Connection, settings: ChainSettings, state: OpenSlot
     return 1
 
 
+async def _replacement(
+    connection: Connection, settings: ChainSettings, state: OpenSlot, rate: int, height: int
+) -> Replacement | None:
+    """Pay the dearer version out of our own output; where that cannot, with coins that no reorg can take away."""
+    before, payments = state.standing, state.payments
+    own = state.own_outputs.get(before.number, ())
+    made = replacing.replace(state.coins, payments, own, before.fee, rate, settings.dust)
+    if made is not None or not payments:
+        return made
+    more = await coins.settled(connection, settings, height)
+    found = replacing.extend(state.coins, more, payments, own, before.fee, rate, settings.dust)
+    if found is None:
+        return None
+    outputs = (*found.own_outputs, *await change_output(connection, settings, found.change))
+    return Replacement((*state.coins, *found.added), outputs, rate)
+
+
+async def _may_sweep(connection: Connection, planner: Planner) -> bool:
+    if await outbound.waiting_count(connection, planner.settings.id, SlotKind.SWEEP) >= SWEEPS_WAITING_MAX:
+        return False
+    return await _has_rested(connection, planner, SlotKind.SWEEP)
+
+
 async def _may_open(connection: Connection, planner: Planner, kind: SlotKind) -> bool:
     if await outbound.open_count(connection, planner.settings.id, kind):
         return False
+    return await _has_rested(connection, planner, kind)
+
+
+async def _has_rested(connection: Connection, planner: Planner, kind: SlotKind) -> bool:
     failed = await outbound.abandoned_at(connection, planner.settings.id, kind)
     return failed is None or failed <= planner.clock.now() - RETRY_AFTER
 

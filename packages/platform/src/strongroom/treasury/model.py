@@ -74,6 +74,22 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class BandStatus:
+    """What hot held against its band when last measured, in base units of ``asset`` (CAIP-19).
+
+    ``above`` is what a thief could take beyond the band in force; ``since`` when there has been some without a pause.
+    """
+
+    chain: str
+    asset: str
+    held: int
+    high: int
+    above: int
+    since: datetime | None
+    measured_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """What hot holds: ``spendable`` now, ``pending`` change and coins that are not deep enough yet. Base units."""
 
@@ -93,3 +109,12 @@ class Replacement:
     coins: tuple[SpentCoin, ...]
     own_outputs: tuple[OwnOutput, ...]
     rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Coins added to a slot so that it can pay a dearer version, own outputs as before, and new ``change``."""
+
+    added: tuple[SpentCoin, ...]
+    own_outputs: tuple[OwnOutput, ...]
+    change: int

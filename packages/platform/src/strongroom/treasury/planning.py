@@ -56,12 +56,7 @@ class Planner:
 
     async def expire(self) -> int:
         """Take back what waited beyond its expiry; the count."""
-        async with transaction(self.pool) as connection:
-            due = await store.due_to_expire(connection, self.settings.id, self.clock.now(), EXPIRE_BATCH)
-            for payout in due:
-                reason = "the payout expired before it could be sent: sign a new one"
-                await service.withdraw(connection, payout, Outcome.EXPIRED, EXPIRED_TAG, reason)
-        return len(due)
+        return await expire_waiting(self.pool, self.settings, self.clock)
 
     async def rate(self) -> int:
         """Give the fee rate to pay now, in sat/vB; the fallback where the node cannot say."""
@@ -127,6 +122,16 @@ class Planner:
             payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
             await outbox.publish(connection, "treasury.hot-short", row["payout_id"], payload)
             _log.warning("hot-short", chain=self.settings.id, payout_id=row["payout_id"])
+
+
+async def expire_waiting(pool: Pool, settings: ChainSettings, clock: Clock) -> int:
+    """Take back what waited beyond its expiry, on a chain of any family; the count."""
+    async with transaction(pool) as connection:
+        due = await store.due_to_expire(connection, settings.id, clock.now(), EXPIRE_BATCH)
+        for payout in due:
+            reason = "the payout expired before it could be sent: sign a new one"
+            await service.withdraw(connection, payout, Outcome.EXPIRED, EXPIRED_TAG, reason)
+    return len(due)
 
 
 async def change_output(connection: Connection, settings: ChainSettings, amount: int) -> tuple[OwnOutput, ...]:

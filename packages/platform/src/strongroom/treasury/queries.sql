@@ -1,9 +1,9 @@
 -- name: insert
 INSERT INTO treasury_payable (
-    payout_id, merchant_id, chain, amount, fee, hold_id, script, intent, public_key, signature, expires_at,
+    payout_id, merchant_id, chain, asset, amount, fee, hold_id, script, intent, public_key, signature, expires_at,
     request_id
 ) VALUES (
-    %(payout)s, %(merchant)s, %(chain)s, %(amount)s, %(fee)s, %(hold)s, %(script)s, %(intent)s, %(key)s, %(signature)s,
+    %(payout)s, %(merchant)s, %(chain)s, %(asset)s, %(amount)s, %(fee)s, %(hold)s, %(script)s, %(intent)s, %(key)s, %(signature)s,
     %(expires_at)s, %(request)s
 )
 ON CONFLICT (payout_id) DO NOTHING;
@@ -22,6 +22,7 @@ LEFT JOIN treasury_trusted AS trusted
     ON trusted.chain = payable.chain AND trusted.merchant_id = payable.merchant_id
 WHERE payable.chain = %(chain)s AND payable.state = 'queued' AND payable.retry_at <= %(now)s
   AND payable.expires_at > %(margin)s AND NOT payable.merchant_id = ANY (%(owing)s::text[])
+  AND payable.asset = coalesce(%(asset)s, payable.asset)
 ORDER BY payable.enqueued_at, payable.payout_id
 LIMIT %(limit)s
 FOR UPDATE OF payable SKIP LOCKED;
@@ -60,6 +61,20 @@ WHERE payout_id = %(payout)s AND state = 'slotted';
 
 -- name: of_slot
 SELECT *, solo AS alone FROM treasury_payable WHERE slot_id = %(slot)s AND state = 'slotted' ORDER BY payout_id FOR UPDATE;
+
+-- name: measure_band
+INSERT INTO treasury_band (chain, asset, held, high, above, since, measured_at)
+VALUES (
+    %(chain)s, %(asset)s, %(held)s, %(high)s, %(above)s, CASE WHEN %(above)s::numeric > 0 THEN %(now)s::timestamptz END, %(now)s
+)
+ON CONFLICT (chain, asset) DO UPDATE SET held = excluded.held, high = excluded.high, above = excluded.above,
+    since = CASE WHEN excluded.above > 0 THEN coalesce(treasury_band.since, excluded.since) END,
+    measured_at = excluded.measured_at
+RETURNING *;
+
+-- name: bands
+SELECT chain, asset, held, high, above, since, measured_at FROM treasury_band
+WHERE chain = coalesce(%(chain)s, chain) ORDER BY chain, asset;
 
 -- name: trust
 INSERT INTO treasury_trusted (chain, merchant_id, trusted)

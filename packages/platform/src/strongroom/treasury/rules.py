@@ -13,13 +13,11 @@ from typing import Final
 from strongroom.outbound.model import (
     INPUT_WEIGHT,
     P2WSH_SCRIPT_BYTES,
-    OwnOutput,
-    Payment,
     SpentCoin,
     output_weight,
     tx_weight,
 )
-from strongroom.treasury.model import Band, Choice, Queued, Replacement
+from strongroom.treasury.model import Band, Choice, Queued
 
 # sat/vB at which a coin that is not spent now will be spent some day (Bitcoin Core's -consolidatefeerate default).
 LONG_TERM_RATE: Final = 10
@@ -27,16 +25,13 @@ LONG_TERM_RATE: Final = 10
 INPUTS_MAX: Final = 200
 # Bounds the exact search; beyond it a choice with change is nearly as good.
 SEARCH_STEPS: Final = 20_000
-# A replacement must pay its own size at 1 sat/vB on top (BIP 125 rule 4); more, so that it is worth the trouble.
-BUMP_PPM: Final = 250_000
 # Sweeping is worth it where the miner gets at most a hundredth.
 SWEEP_FEE_SHARE: Final = 100
 CONSOLIDATE_COINS: Final = 20
 # sat/vB at which merging coins costs a fifth of what it saves at the long-term rate.
 CHEAP_RATE: Final = 2
 CONSOLIDATE_INPUTS: Final = 50
-_PPM: Final = 1_000_000
-_CHANGE_SCRIPT: Final = bytes(P2WSH_SCRIPT_BYTES)
+CHANGE_SCRIPT: Final = bytes(P2WSH_SCRIPT_BYTES)
 
 
 def fee_for(inputs: int, scripts: Sequence[bytes], rate: int) -> int:
@@ -58,7 +53,7 @@ def select_coins(
     coins: Sequence[SpentCoin], scripts: Sequence[bytes], total: int, rate: int, dust: int
 ) -> Choice | None:
     """Choose coins for outputs ``scripts`` worth ``total``; None where they cannot be covered together with the fee."""
-    useful = sorted((coin for coin in coins if coin.amount > _input_cost(rate)), key=_largest_first)
+    useful = sorted((coin for coin in coins if coin.amount > _input_cost(rate)), key=largest_first)
     choices = [
         choice
         for picked in _candidates(useful, scripts, total, rate)
@@ -109,22 +104,65 @@ def select_sweep(coins: Sequence[SpentCoin], excess: int, rate: int, dust: int) 
 
     Whole coins, the largest that fit; where none fits, the smallest that is too large, with change.
     """
-    picked: list[SpentCoin] = []
-    for coin in sorted(coins, key=_largest_first):
-        if len(picked) < INPUTS_MAX and sum(item.amount for item in picked) + coin.amount <= excess:
-            picked.append(coin)
+    picked = _fitting(coins, excess)
     if picked:
-        fee = fee_for(len(picked), [_CHANGE_SCRIPT], rate)
-        return _worth(Choice(tuple(picked), 0, fee), sum(coin.amount for coin in picked) - fee, dust)
-    over = sorted((coin for coin in coins if coin.amount > excess), key=lambda coin: (coin.amount, coin))
+        return _sweep_whole(picked, rate, dust)
+    over = _larger(coins, excess)
     if not over:
         return None
-    fee = fee_for(1, [_CHANGE_SCRIPT] * 2, rate)
+    fee = fee_for(1, [CHANGE_SCRIPT] * 2, rate)
     change = over[0].amount - excess
     if change < change_floor(dust, rate):
-        fee = fee_for(1, [_CHANGE_SCRIPT], rate)
+        fee = fee_for(1, [CHANGE_SCRIPT], rate)
         return _worth(Choice((over[0],), 0, fee), over[0].amount - fee, dust)
     return _worth(Choice((over[0],), change, fee), excess - fee, dust)
+
+
+def choose_sweep(
+    settled: Sequence[SpentCoin],
+    landed: Sequence[SpentCoin],
+    *,
+    held: int,
+    band: Band,
+    wanted: int,
+    rate: int,
+    dust: int,
+) -> tuple[Choice, int] | None:
+    """Choose what brings hot from ``held`` towards ``wanted``, and the amount that arrives; None within the band.
+
+    What landed lately goes first, in whole coins, so that no change of ours stands on what a reorg may take. A coin
+    that holds more than the excess goes whole only where settled coins do not suffice: hot is then as it was before.
+    Settled and landed coins never share a chain tx: one that vanishes must not tie the others down.
+    """
+    if held <= band.high:
+        return None
+    young = [coin for coin in landed if coin.amount > _input_cost(rate)]
+    options = (
+        _sweep_whole(_fitting(young, held - wanted), rate, dust),
+        select_sweep(settled, held - wanted, rate, dust),
+        _sweep_whole(_larger(young, held - wanted), rate, dust),
+    )
+    found = [option for option in options if option is not None]
+    enough = [option for option in found if held - option[1] - option[0].fee <= band.high]
+    return next(iter((*enough, *found)), None)
+
+
+def _fitting(coins: Sequence[SpentCoin], excess: int) -> list[SpentCoin]:
+    picked: list[SpentCoin] = []
+    for coin in sorted(coins, key=largest_first):
+        if len(picked) < INPUTS_MAX and sum(item.amount for item in picked) + coin.amount <= excess:
+            picked.append(coin)
+    return picked
+
+
+def _larger(coins: Sequence[SpentCoin], excess: int) -> list[SpentCoin]:
+    return sorted((coin for coin in coins if coin.amount > excess), key=lambda coin: (coin.amount, coin))[:1]
+
+
+def _sweep_whole(coins: Sequence[SpentCoin], rate: int, dust: int) -> tuple[Choice, int] | None:
+    fee = fee_for(len(coins), [CHANGE_SCRIPT], rate)
+    total = sum(coin.amount for coin in coins)
+    return _worth(Choice(tuple(sorted(coins)), 0, fee), total - fee, dust) if coins else None
 
 
 def select_consolidation(coins: Sequence[SpentCoin], rate: int, dust: int) -> Choice | None:
@@ -132,45 +170,9 @@ def select_consolidation(coins: Sequence[SpentCoin], rate: int, dust: int) -> Ch
     if rate > CHEAP_RATE or len(coins) < CONSOLIDATE_COINS:
         return None
     picked = tuple(sorted(coins, key=lambda coin: (coin.amount, coin))[:CONSOLIDATE_INPUTS])
-    fee = fee_for(len(picked), [_CHANGE_SCRIPT], rate)
+    fee = fee_for(len(picked), [CHANGE_SCRIPT], rate)
     change = sum(coin.amount for coin in picked) - fee
     return Choice(picked, change, fee) if change >= change_floor(dust, rate) else None
-
-
-def replacement_rate(old: int, estimate: int, ceiling: int) -> int | None:
-    """Give the rate of a replacement: today's, at least a quarter more than before; None beyond the ceiling."""
-    rate = max(estimate, old + max(1, old * BUMP_PPM // _PPM))
-    return rate if rate <= ceiling else (ceiling if ceiling > old else None)
-
-
-def replace(
-    coins: Sequence[SpentCoin],
-    payments: Sequence[Payment],
-    own_outputs: Sequence[OwnOutput],
-    old_fee: int,
-    rate: int,
-    dust: int,
-) -> Replacement | None:
-    """Make a dearer version from the same coins, out of our own output; None where it cannot give enough.
-
-    Where change would become dust it is left out, and the miner gets it (least fee: BIP 125 rules 3, 4).
-    """
-    kept = list(own_outputs)
-    scripts = [item.script for item in payments] + [item.script for item in kept]
-    size = -(-tx_weight(len(coins), scripts) // 4)
-    spare = sum(coin.amount for coin in coins) - sum(item.amount for item in payments)
-    spare -= sum(item.amount for item in kept)
-    missing = max(size * rate, old_fee + size) - spare
-    if not kept:
-        return None
-    last = max(kept, key=lambda item: (item.key_set == "hot", item.amount))
-    rest = last.amount - missing
-    kept.remove(last)
-    if rest >= change_floor(dust, rate):
-        kept.append(OwnOutput(last.script, rest, last.key_set, last.branch, last.index))
-    elif rest < 0 or not (payments or kept):
-        return None
-    return Replacement(tuple(coins), tuple(kept), rate)
 
 
 def _candidates(
@@ -227,7 +229,7 @@ def _complete(
     """Add change where it is worth making, and the exact fee; None where the coins do not suffice."""
     spare = sum(coin.amount for coin in picked) - total
     coins = tuple(sorted(picked))
-    change = spare - fee_for(len(picked), [*scripts, _CHANGE_SCRIPT], rate)
+    change = spare - fee_for(len(picked), [*scripts, CHANGE_SCRIPT], rate)
     if change >= change_floor(dust, rate):
         return Choice(coins, change, spare - change)
     return Choice(coins, 0, spare) if spare >= fee_for(len(picked), scripts, rate) else None
@@ -258,5 +260,6 @@ def _change_cost(rate: int) -> int:
     return -(-output_weight(P2WSH_SCRIPT_BYTES) * rate // 4) + _input_cost(LONG_TERM_RATE)
 
 
-def _largest_first(coin: SpentCoin) -> tuple[int, SpentCoin]:
+def largest_first(coin: SpentCoin) -> tuple[int, SpentCoin]:
+    """Sort by amount, the largest first, then by name."""
     return (-coin.amount, coin)

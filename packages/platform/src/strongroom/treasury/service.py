@@ -7,7 +7,7 @@ from strongroom.outbound import service as outbound
 from strongroom.outbound.model import Outcome
 from strongroom.treasury import store
 from strongroom.treasury.errors import PayableBoundError, UnknownPayableError
-from strongroom.treasury.model import Payable, PayableState, Queued
+from strongroom.treasury.model import BandStatus, Payable, PayableState, Queued
 
 
 async def enqueue(connection: Connection, payable: Payable) -> None:
@@ -18,6 +18,11 @@ async def enqueue(connection: Connection, payable: Payable) -> None:
 async def find(connection: Connection, payout_id: str) -> Queued | None:
     """Find a payable by its payout."""
     return await store.get(connection, payout_id)
+
+
+async def band_status(connection: Connection, chain: str | None = None) -> list[BandStatus]:
+    """Give size and age of what hot holds above its band, for each asset of ``chain`` (or of all), as last measured."""
+    return await store.bands(connection, chain)
 
 
 async def withdraw(connection: Connection, payout_id: str, outcome: Outcome, tag: str, reason: str) -> bool:

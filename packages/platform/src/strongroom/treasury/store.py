@@ -9,7 +9,7 @@ from typing import Any, Final
 from strongroom.infra.database import Connection, load_queries
 from strongroom.infra.telemetry import current_request_id
 from strongroom.outbound.model import Payment
-from strongroom.treasury.model import Payable, PayableState, Queued
+from strongroom.treasury.model import BandStatus, Payable, PayableState, Queued
 from strongroom_core.ids import HoldId, MerchantId, PayoutId, SlotId
 from strongroom_core.intents import SignedIntent
 
@@ -36,6 +36,7 @@ async def insert(connection: Connection, payable: Payable) -> None:
         payout=payment.payout_id,
         merchant=payment.merchant_id,
         chain=payable.chain,
+        asset=payment.asset,
         amount=payment.amount,
         fee=payment.fee,
         hold=payment.hold_id,
@@ -60,10 +61,17 @@ async def take_turn(connection: Connection, chain: str) -> bool:
 
 
 async def queue(
-    connection: Connection, chain: str, now: datetime, margin: datetime, owing: Sequence[str], limit: int
+    connection: Connection,
+    chain: str,
+    now: datetime,
+    margin: datetime,
+    owing: Sequence[str],
+    limit: int,
+    asset: str | None = None,
 ) -> list[Queued]:
-    """Lock what waits to be planned, oldest first, but nothing of merchants that are ``owing``."""
-    found = await rows(connection, "queue", chain=chain, now=now, margin=margin, owing=list(owing), limit=limit)
+    """Lock what waits to be planned, oldest first (of one asset), but nothing of merchants that are ``owing``."""
+    values = {"chain": chain, "now": now, "margin": margin, "owing": list(owing), "limit": limit, "asset": asset}
+    found = await rows(connection, "queue", **values)
     return [_queued(row) for row in found]
 
 
@@ -96,6 +104,26 @@ async def queued_total(connection: Connection, chain: str) -> int:
 async def trust(connection: Connection, chain: str, merchants: Sequence[str], *, trusted: bool) -> None:
     """Let merchants share chain txs, or ride alone."""
     await run(connection, "trust", chain=chain, merchants=sorted(set(merchants)), trusted=trusted)
+
+
+async def measure_band(connection: Connection, status: BandStatus) -> BandStatus:
+    """Keep what hot holds against its band; ``since`` is kept while it stays above, and cleared once it is not."""
+    found = await rows(
+        connection,
+        "measure_band",
+        chain=status.chain,
+        asset=status.asset,
+        held=status.held,
+        high=status.high,
+        above=status.above,
+        now=status.measured_at,
+    )
+    return BandStatus(**found[0])
+
+
+async def bands(connection: Connection, chain: str | None) -> list[BandStatus]:
+    """Read the last measures of one chain, or of all."""
+    return [BandStatus(**row) for row in await rows(connection, "bands", chain=chain)]
 
 
 def _queued(row: Row) -> Queued:

@@ -1,0 +1,67 @@
+-- name: insert_coin
+INSERT INTO outbound_coin (slot_id, first_version, chain, txid, vout, amount, branch, index)
+VALUES (%(slot)s, 1, %(chain)s, %(safe)s, %(nonce)s, 0, 0, 0);
+
+-- name: insert_own_outputs
+INSERT INTO outbound_own_output (slot_id, number, position, script, amount, key_set, branch, index, asset)
+SELECT %(slot)s, 1, place - 1, script, amount, key_set, 0, 0, asset
+FROM unnest(%(scripts)s::bytea[], %(amounts)s::numeric[], %(key_sets)s::text[], %(assets)s::text[])
+    WITH ORDINALITY AS output (script, amount, key_set, asset, place);
+
+-- name: slot_of_effect
+-- The slot that an execution is of, by its safeTxHash alone: one that stands before one that was given up.
+SELECT slot.id FROM outbound_version AS version
+JOIN outbound_slot AS slot ON slot.id = version.slot_id AND slot.chain = %(chain)s
+WHERE version.txid = %(effect)s
+ORDER BY slot.state = 'abandoned', slot.created_at DESC, slot.id DESC
+LIMIT 1;
+
+-- name: others_at
+-- Other open slots at a nonce that is used up.
+SELECT slot.id FROM outbound_coin AS coin JOIN outbound_slot AS slot ON slot.id = coin.slot_id
+WHERE coin.chain = %(chain)s AND coin.txid = %(safe)s AND coin.vout = %(nonce)s
+  AND slot.state NOT IN ('final', 'abandoned') AND slot.id <> %(slot)s
+ORDER BY slot.id;
+
+-- name: planned_for_others
+-- The same Safe transaction planned before for other payouts: two payments of one amount to one address look the same, and
+-- a signer that has seen the bytes for one of them would refuse them for the other.
+SELECT EXISTS (
+    SELECT FROM outbound_version AS version
+    WHERE version.txid = %(txid)s AND (
+        SELECT array_agg(payment.payout_id ORDER BY payment.payout_id) FROM outbound_payment AS payment
+        WHERE payment.slot_id = version.slot_id
+    ) IS DISTINCT FROM %(payouts)s::text[]
+) AS found;
+
+-- name: to_measure
+SELECT slot.id FROM outbound_slot AS slot
+WHERE slot.chain = %(chain)s AND slot.state = 'confirmed'
+  AND EXISTS (SELECT FROM outbound_payment AS payment WHERE payment.slot_id = slot.id)
+  AND NOT EXISTS (
+      SELECT FROM safe_measure AS measure
+      WHERE measure.slot_id = slot.id AND measure.block_hash = slot.confirmed_hash
+  )
+ORDER BY slot.confirmed_height, slot.id;
+
+-- name: in_block
+SELECT id FROM outbound_slot
+WHERE chain = %(chain)s AND confirmed_hash = %(hash)s AND state IN ('confirmed', 'final') ORDER BY id;
+
+-- name: insert_measures
+INSERT INTO safe_measure (slot_id, block_hash, asset, expected, left_hot, received)
+SELECT %(slot)s, %(hash)s, * FROM unnest(%(assets)s::text[], %(expected)s::numeric[], %(left)s::numeric[], %(received)s::numeric[])
+ON CONFLICT DO NOTHING;
+
+-- name: measures
+SELECT asset, expected, left_hot, received FROM safe_measure
+WHERE slot_id = %(slot)s AND block_hash = %(hash)s ORDER BY asset;
+
+-- name: insert_handover
+INSERT INTO safe_handover (slot_id, number, attempt) VALUES (%(slot)s, %(number)s, %(attempt)s);
+
+-- name: handovers
+SELECT number, attempt FROM safe_handover WHERE slot_id = %(slot)s ORDER BY number, attempt;
+
+-- name: is_due
+SELECT retry_at <= now() AS due FROM outbound_slot WHERE id = %(slot)s;

@@ -1,0 +1,42 @@
+"""What `strongroom status` says of money above the hot band and of voids that no signer promises."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.fixtures.platform import NO_NODE, write_settings
+from tests.fixtures.postgres import Database
+from tests.unit.signer.kit import ASSET, CHAIN
+
+VOID = """INSERT INTO outbound_void (payout_id, merchant_id, chain, amount, fee, hold_id, script, intent, public_key,
+    signature, outcome, tag, reason, detail, attempts)
+VALUES ('pay_x', 'mer_x', %s, 1, 0, 'hld_x', '', '', '', '', 'cancelled', '', '', 'A does not answer', 3)"""
+BAND = """INSERT INTO treasury_band (chain, asset, held, high, above, since, measured_at)
+VALUES (%s, %s, 500000000, 200000000, 300000000, now() - interval '1 hour', now())"""
+
+
+def status(config: Path, folder: Path, *options: str) -> str:
+    command = [sys.executable, "-m", "strongroom.processes.cli", "status", "--config", str(config)]
+    answer = subprocess.run([*command, "--dir", str(folder), *options], capture_output=True, timeout=60, check=True)
+    return answer.stdout.decode()
+
+
+def test_status_shows_size_and_age_above_the_band_and_voids_that_wait(pg: Database, tmp_path: Path) -> None:
+    config = write_settings(tmp_path, pg, 1, deployment="test", rates={"BTC/EUR": "50000"}, chain=NO_NODE)
+    empty = json.loads(status(config, tmp_path, "--json"))
+    assert (empty["hot band"], empty["voids"]) == ([], [])
+
+    pg.execute(BAND, CHAIN, ASSET)
+    pg.execute(VOID, CHAIN)
+    told = json.loads(status(config, tmp_path, "--json"))
+    [band] = told["hot band"]
+    assert (band["hot"], band["band"], band["above"]) == ("5.00000000 BTC", "2.00000000 BTC", "3.00000000 BTC")
+    assert 3600 <= band["age_seconds"] < 3700
+    [void] = told["voids"]
+    assert (void["payout"], void["attempts"], void["detail"]) == ("pay_x", 3, "A does not answer")
+    table = status(config, tmp_path)
+    assert "Hot band" in table
+    assert "pay_x" in table
