@@ -15,12 +15,10 @@ from playwright.sync_api import Browser, sync_playwright
 from strongroom.infra.components.postgres import PostgresCluster
 from strongroom.infra.database import make_pool, transaction
 from strongroom.infra.settings import load_settings
-from strongroom.merchants import service as merchants
-from strongroom.merchants.model import Scope
-from strongroom.wallets import service as wallets
-from tests.browser.house import BAKERY, FLORIST, STRANGER, House, Seller, open_house
+from tests.browser.house import BAKERY, FLORIST, STRANGER, House, open_house
 from tests.browser.watched import Visit, find_chromium, open_page
 from tests.fixtures.bitcoin import node_factory
+from tests.fixtures.platform import Seller, make_seller
 from tests.fixtures.postgres import cloned_database
 
 FLAGS = (
@@ -56,15 +54,8 @@ def house(postgres_server: PostgresCluster, scratch: Path, tmp_path_factory: pyt
 
 async def _sellers(house: House) -> dict[str, Seller]:
     settings = load_settings(house.folder / "strongroom.toml")
-    sellers = {}
     async with make_pool(settings.dsn("api"), size=1) as pool, transaction(pool) as connection:
-        for name in (BAKERY, FLORIST, STRANGER):
-            merchant = await merchants.create_merchant(connection, name)
-            _, token = await merchants.create_token(connection, merchant.id, list(Scope), "tests")
-            for chain in settings.chains:
-                await wallets.prepare_merchant(connection, chain, merchant.id, merchant.branch, 20)
-            sellers[name] = Seller(merchant, token)
-    return sellers
+        return {name: await make_seller(connection, settings, name) for name in (BAKERY, FLORIST, STRANGER)}
 
 
 @pytest.fixture(scope="module")

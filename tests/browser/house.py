@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,28 +13,19 @@ from typing import Any
 import httpx
 
 from strongroom.infra.components.hosting import free_port
-from strongroom.infra.settings import KeySetSettings
-from strongroom.merchants.model import Merchant
 from strongroom_client.keys import MerchantKey
 from strongroom_client.signing import make_intent, sign_intent, signed_to_json
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
+from strongroom_core.assets import REGTEST_BTC
 from tests.fixtures.bitcoin import MINER_WALLET, MiningNode
+from tests.fixtures.platform import Seller, running, tail, write_settings
 from tests.fixtures.postgres import Database
-from tests.integration.wallets.key_sets import key_set
 
 PROCESSES = ("worker", "watcher", "api")
 BAKERY, FLORIST, STRANGER = "Bakery", "Florist", "Stranger"
 READY_SECONDS = 30.0
 CONFIRMATIONS = 2
-
-
-@dataclass(frozen=True)
-class Seller:
-    """A merchant and the text of a token of its."""
-
-    merchant: Merchant
-    token: str
+RATES = {"BTC/EUR": "43000"}
 
 
 @dataclass
@@ -102,72 +89,28 @@ class House:
         self.database.execute(statement, invoice["id"])
 
 
-def settings_text(database: Database, node: MiningNode, folder: Path, port: int) -> str:
-    """The settings file of the three processes."""
-    sets = "\n".join(_key_set(key_set(kind)) for kind in ("hot", "cold"))
-    return f"""
-deployment = "pages"
-data_dir = "{folder}"
-[database]
-host = "127.0.0.1"
-port = {database.cluster.port}
-name = "{database.name}"
-passwords = "{database.cluster.passwords_dir}"
-pool_size = 6
-[api]
-port = {port}
-public_url = "http://127.0.0.1:{port}"
-[rates]
-fixed = {{ "BTC/EUR" = "43000" }}
-stale_after_seconds = 3600
-[webhooks]
-allow_private_destinations = true
-key_file = "{folder / "webhook.key"}"
-[[chains]]
-id = "{BITCOIN_REGTEST.id}"
-rpc_url = "{node.rpc_url}"
-cookie_file = "{node.cookie_file}"
-zmq_url = "{node.zmq_url}"
-poll_seconds = 0.2
-tiers = [{{ confirmations = {CONFIRMATIONS} }}]
-{sets}
-"""
-
-
-def _key_set(found: KeySetSettings) -> str:
-    keys = ", ".join(f'{{ xpub = "{key.xpub}", origin = "{key.origin}" }}' for key in found.keys)
-    return f'[[chains.key_sets]]\nname = "{found.name}"\nkind = "{found.kind}"\nkeys = [{keys}]'
+def chain_of(node: MiningNode) -> dict[str, Any]:
+    """The chain's section of the settings: looked at often, confirmed soon."""
+    return {
+        "rpc_url": node.rpc_url,
+        "cookie_file": str(node.cookie_file),
+        "zmq_url": node.zmq_url,
+        "poll_seconds": 0.2,
+        "tiers": [{"confirmations": CONFIRMATIONS}],
+    }
 
 
 @contextmanager
 def open_house(database: Database, node: MiningNode, folder: Path) -> Iterator[House]:
     """Start the processes, and stop them at the end."""
     port = free_port()
-    config = folder / "strongroom.toml"
-    config.write_text(settings_text(database, node, folder, port), encoding="utf-8")
+    config = write_settings(folder, database, port, deployment="pages", rates=RATES, chain=chain_of(node))
     with ExitStack() as stack:
         for name in PROCESSES:
-            stack.enter_context(_running(name, config, folder / f"{name}.log"))
+            stack.enter_context(running(name, config, folder / f"{name}.log"))
         house = House(database, node, f"http://127.0.0.1:{port}", folder)
         _wait_until_ready(house)
         yield house
-
-
-@contextmanager
-def _running(name: str, config: Path, log: Path) -> Iterator[None]:
-    environment = {**os.environ, "STRONGROOM_CONFIG": str(config)}
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", f"strongroom.processes.{name}"]
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _wait_until_ready(house: House) -> None:
@@ -182,6 +125,6 @@ def _wait_until_ready(house: House) -> None:
         except httpx.TransportError as error:
             state = str(error)
         time.sleep(0.1)
-    logs = "\n".join(path.read_text(encoding="utf-8")[-1500:] for path in house.folder.glob("*.log"))
+    logs = "\n".join(tail(path, 1_500) for path in house.folder.glob("*.log"))
     message = f"the platform is not ready: {state}\n{logs}"
     raise AssertionError(message)

@@ -18,7 +18,18 @@ from strongroom.rates import jobs, service
 from strongroom.rates.errors import RateDeviatingError, RateStaleError, RateUnavailableError
 from strongroom.rates.model import Pair, RateQuote
 from strongroom.rates.sources import FixedSource, coinbase, kraken
-from strongroom_core.assets import BITCOIN_REGTEST, CHF, EUR, GBP, REGTEST_BTC, USD
+from strongroom_core.assets import (
+    BITCOIN_REGTEST,
+    BNB_USDT,
+    CHF,
+    EUR,
+    GBP,
+    POLYGON_USDT,
+    REGTEST_BTC,
+    USD,
+    USDC,
+    USDT,
+)
 from tests.fixtures.postgres import Database
 from tests.integration.invoices.shop import SetClock
 from tests.unit.rates import exchange_answers as answers
@@ -90,6 +101,27 @@ async def test_exchanges_are_asked_by_their_own_names_and_fail_alone(exchange: E
     ]
     assert {one.observed_at for one in (*from_kraken, *from_coinbase)} == {clock.now()}
     assert len(exchange.asked) == 4
+
+
+async def test_a_stablecoin_is_asked_for_once_whatever_chains_it_is_on_and_never_where_it_has_no_market(
+    exchange: Exchange,
+) -> None:
+    exchange.answers = {
+        "/0/public/Ticker?pair=USDTUSD": answers.KRAKEN_USDT_USD,
+        "/products/USDT-USD/ticker": answers.COINBASE_USDT_USD,
+    }
+    pairs = [Pair(asset, USD) for asset in (USDT, BNB_USDT, POLYGON_USDT, USDC)]
+    from_kraken = await kraken(exchange.url).observe(pairs, SetClock())
+    from_coinbase = await coinbase(exchange.url).observe(pairs, SetClock())
+    assert [(one.pair.asset, one.price) for one in from_kraken] == [
+        (asset, Fraction("0.9998")) for asset in (USDT, BNB_USDT, POLYGON_USDT)
+    ]
+    assert {one.price for one in from_coinbase} == {Fraction("0.9999")}
+    assert sorted(exchange.asked) == [
+        "/0/public/Ticker?pair=USDCUSD",
+        "/0/public/Ticker?pair=USDTUSD",
+        "/products/USDT-USD/ticker",
+    ]
 
 
 async def test_a_dead_or_endless_source_says_nothing_and_breaks_nothing(exchange: Exchange) -> None:

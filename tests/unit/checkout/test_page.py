@@ -35,6 +35,7 @@ def deposit(**changes: Any) -> Deposit:
         "coinbase": False,
         "rbf": True,
         "below_minimum": False,
+        "wrong_asset": False,
         "confirmations_needed": 3,
         "state": DepositState.SEEN,
         "height": None,

@@ -8,7 +8,7 @@ import pytest
 from strongroom.checkout import words
 from strongroom.checkout.words import Mood, Step
 from strongroom.invoices.model import Anomaly, PaymentState, Reason, Status
-from strongroom_core.assets import BITCOIN, BITCOIN_REGTEST
+from strongroom_core.assets import BITCOIN, BITCOIN_REGTEST, USDT
 from tests.unit.checkout.views import DUE, payment, view
 
 HALF = DUE // 2
@@ -70,6 +70,30 @@ def test_every_state_of_a_payment_has_words():
             None,
         ),
         (view("expired", "late", payment()), "Your payment came too late", "Do not pay again", None),
+        (
+            view("new", "wrong-asset", payment(amount=7_000_000, asset=USDT)),
+            "Something else has arrived",
+            "7 USDT on Ethereum came, which does not pay this invoice. It goes to the merchant",
+            Step.WAITING,
+        ),
+        (
+            view("paid", "wrong-asset", payment(amount=7_000_000, asset=USDT), payment("credited")),
+            "Paid",
+            "7 USDT on Ethereum came too",
+            Step.PAID,
+        ),
+        (
+            view("expired", "wrong-asset", payment("credited", 7_000_000, asset=USDT)),
+            "Something else arrived",
+            "ask them what to do",
+            None,
+        ),
+        (
+            view("invalid", "wrong-asset", payment(amount=7_000_000, asset=USDT), reason="cancelled"),
+            "This invoice was cancelled",
+            "with the merchant",
+            None,
+        ),
         (view("invalid", reason="cancelled"), "This invoice was cancelled", "Do not pay it", None),
         (view("invalid", "late", payment(), reason="cancelled"), "was cancelled", "what arrives is credited", None),
         (view("invalid", reason="unconfirmed"), "Your payment never confirmed", "did not take it", None),

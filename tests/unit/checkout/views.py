@@ -25,6 +25,7 @@ def payment(state: str = "seen", amount: int = DUE, confirmations: int = 0, need
         "deposit_id": DepositId.new(),
         "txid": "ab" * 32,
         "vout": 0,
+        "asset": REGTEST_BTC,
         "cycle": 1,
         "below_minimum": False,
         "first_seen_at": AT,
@@ -39,7 +40,7 @@ def payment(state: str = "seen", amount: int = DUE, confirmations: int = 0, need
 
 
 def invoice(status: str = "new", exception: str = "none", *payments: Payment, **more: Any) -> Invoice:
-    live = [item for item in payments if item.state is not PaymentState.DROPPED]
+    live = [item for item in payments if item.state is not PaymentState.DROPPED and item.asset == REGTEST_BTC]
     paid = sum(item.amount for item in live if item.state is PaymentState.CREDITED)
     reason = more.pop("reason", None)
     made = Invoice(

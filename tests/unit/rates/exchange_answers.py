@@ -22,3 +22,11 @@ COINBASE_BTC_EUR = b"""{"ask":"52620.05","bid":"52619.95","volume":"5360.0203940
 "price":"52600.48","size":"0.00698254","time":"2026-11-22T09:00:00.833897Z","rfq_volume":"0"}"""
 
 COINBASE_UNKNOWN_PRODUCT = b'{"message":"NotFound"}'
+
+# Kraken calls the pair USDTZUSD in its answer, by the same form; asked for as USDTUSD.
+KRAKEN_USDT_USD = b"""{"error":[],"result":{"USDTZUSD":{"a":["0.99990000","1","1.000"],"b":["0.99970000","1","1.000"],
+"c":["0.99980000","12.50000000"],"v":["1.0","2.0"],"p":["0.9998","0.9998"],"t":[1,2],"l":["0.9990","0.9990"],
+"h":["1.0001","1.0001"],"o":"0.9999"}}}"""
+
+COINBASE_USDT_USD = b"""{"ask":"0.99995","bid":"0.99985","volume":"1000000","trade_id":1,"price":"0.9999","size":"10",
+"time":"2026-11-22T09:00:00.833897Z","rfq_volume":"0"}"""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from strongroom.checkout import qr, words
+from strongroom.checkout import networks, qr, words
 from strongroom.deposits.model import Deposit, DepositException
 
 _RBF_NOTE: Final = (
@@ -20,22 +20,27 @@ _FATES: Final = {
     DepositException.ORPHANED: "The block that held it was replaced by others.",
 }
 _ENDS: Final = 8
+_Key = tuple[str, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a page is made of: the invoice's public view, its deposits, what is never credited, and the time."""
+    """All that a page is made of: the invoice's public view, its deposits, what is never credited, and the time.
+
+    ``depegged``: what it is paid in is a stablecoin that is not at its par now.
+    """
 
     view: Mapping[str, Any]
     deposits: Sequence[Deposit]
     minimum: int
     now: datetime
+    depegged: bool = False
 
 
 def state(facts: Facts) -> dict[str, Any]:
     """Give the public state of an invoice, with the page's words under ``page``."""
-    known = {(item.txid, item.vout): item for item in facts.deposits}
-    payments = [_with_signal(item, known.get((item["txid"], item["vout"]))) for item in facts.view["payments"]]
+    known = {(item.txid, item.vout, item.asset, str(item.amount)): item for item in facts.deposits}
+    payments = [_with_signal(item, known.get(_key(item))) for item in facts.view["payments"]]
     return {
         **facts.view,
         "payments": payments,
@@ -44,10 +49,14 @@ def state(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _page(
-    facts: Facts, payments: Sequence[Mapping[str, Any]], known: Mapping[tuple[str, int], Deposit]
-) -> dict[str, Any]:
-    view, said = facts.view, words.message(facts.view)
+def _key(payment: Mapping[str, Any]) -> _Key:
+    """Tell payments apart: an account chain may mine one chain tx twice, with other outputs the second time."""
+    return payment["txid"], payment["vout"], payment["asset_id"], payment["amount_base_units"]
+
+
+def _page(facts: Facts, payments: Sequence[Mapping[str, Any]], known: Mapping[_Key, Deposit]) -> dict[str, Any]:
+    view, said = facts.view, words.message(facts.view, depegged=facts.depegged)
+    advice = networks.advice(words.coin(view))
     partly = said.pay and int(view["amount_remaining_base_units"]) < int(view["amount_due_base_units"])
     code = qr.draw(view["payment_uri"]) if said.pay else None
     return {
@@ -63,7 +72,14 @@ def _page(
         "qr_path": code.path if code else "",
         "minimum": words.amount_text(words.coin(view), facts.minimum),
         "over": not said.pay and said.step in {None, words.Step.PAID},
-        "payments": [_payment(view, item, known.get((item["txid"], item["vout"]))) for item in payments],
+        "stray": said.pay or said.step is None,
+        "only": advice.only,
+        "elsewhere": advice.elsewhere,
+        "wrong_token": advice.wrong_token,
+        "wrong_network": advice.wrong_network,
+        "contract": advice.contract,
+        "contract_short": advice.contract_short,
+        "payments": [_payment(item, view["asset_id"], known.get(_key(item))) for item in payments],
     }
 
 
@@ -71,26 +87,28 @@ def _with_signal(payment: Mapping[str, Any], deposit: Deposit | None) -> dict[st
     return {**payment, "rbf": bool(deposit and deposit.rbf)}
 
 
-def _payment(view: Mapping[str, Any], payment: Mapping[str, Any], deposit: Deposit | None) -> dict[str, str]:
+def _payment(payment: Mapping[str, Any], wanted: str, deposit: Deposit | None) -> dict[str, str]:
     state_words = words.PAYMENT_STATES[payment["state"]]
     if payment["state"] == "confirming":
         needed = words.counted(int(payment["confirmations_needed"]), "confirmation")
         state_words = f"{payment['confirmations']} of {needed}"
     txid = payment["txid"]
     return {
-        "key": f"{txid}:{payment['vout']}",
-        "amount": f"{words.short(payment['amount'])} {view['asset']}",
+        "key": ":".join(map(str, _key(payment))),
+        "amount": f"{words.short(payment['amount'])} {payment['asset']}",
         "state": payment["state"],
         "words": state_words,
         "txid": txid,
         "txid_short": f"{txid[:_ENDS]}…{txid[-_ENDS:]}",
-        "note": _note(payment, deposit),
+        "note": _note(payment, wanted, deposit),
     }
 
 
-def _note(payment: Mapping[str, Any], deposit: Deposit | None) -> str:
+def _note(payment: Mapping[str, Any], wanted: str, deposit: Deposit | None) -> str:
     if payment["state"] in {"dropped", "reversed"}:
         return _FATES[deposit.exception] if deposit and deposit.exception else ""
+    if payment["asset_id"] != wanted:
+        return f"Not what this invoice asks for. It goes to the merchant as {payment['asset']}; ask them what to do."
     if payment["below_minimum"]:
         return "Too small to be credited by itself; it is kept for the merchant until more arrives."
     return _RBF_NOTE if payment["state"] == "seen" and payment["rbf"] else ""

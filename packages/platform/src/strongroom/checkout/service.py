@@ -12,6 +12,7 @@ from strongroom.infra.clock import Clock
 from strongroom.infra.database import Pool, transaction
 from strongroom.infra.settings import Settings
 from strongroom.invoices import service as invoices
+from strongroom.rates import service as rates
 from strongroom_core.ids import InvoiceId
 
 
@@ -30,5 +31,13 @@ class Checkout:
         async with transaction(self.pool) as connection:
             public = await invoices.public_invoice(connection, wanted)
             found = await deposits.on_address(connection, public.invoice.address_id)
-        minimum = self.settings.chain(public.invoice.asset.chain_id).minimum_deposit
-        return page.state(page.Facts(invoices.public_view(public), found, minimum, self.clock.now()))
+            depegged = await rates.not_at_par(connection) if public.invoice.rate else ()
+        minimum = self.settings.asset_settings(public.invoice.asset.id).minimum_deposit
+        facts = page.Facts(
+            view=invoices.public_view(public),
+            deposits=found,
+            minimum=minimum,
+            now=self.clock.now(),
+            depegged=public.invoice.asset.id in depegged,
+        )
+        return page.state(facts)

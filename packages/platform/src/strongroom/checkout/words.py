@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset, chain_by_id, native_asset
+from strongroom_core.assets import Asset, asset_by_id, chain_by_id
 
 
 class Mood(StrEnum):
@@ -55,6 +55,10 @@ _INVALID: Final = {
         "Your payment has vanished from the network",
         "It was replaced or double-spent, so nothing arrived. Ask the merchant for a new invoice.",
     ),
+    "depegged": (
+        "Your payment was not taken at this price",
+        "What you sent was worth less than usual when it arrived. All of it is with the merchant; ask them what to do.",
+    ),
 }
 PAYMENT_STATES: Final = {
     "seen": "Seen, not in a block yet",
@@ -67,8 +71,10 @@ PAYMENT_STATES: Final = {
 }
 
 
-def message(view: Mapping[str, Any]) -> Message:
-    """Say where an invoice stands. ``view`` is its public view."""
+def message(view: Mapping[str, Any], *, depegged: bool = False) -> Message:
+    """Say where an invoice stands. ``view`` is its public view; ``depegged``: its stablecoin is not at par now."""
+    if depegged and view["status"] == "new":
+        return _not_now(view)
     return _BY_STATUS[view["status"]](view)
 
 
@@ -79,8 +85,8 @@ def network(chain_id: str) -> str:
 
 
 def coin(view: Mapping[str, Any]) -> Asset:
-    """Find the coin that an invoice is paid in."""
-    return native_asset(chain_by_id(view["chain_id"]))
+    """Find the coin or token that an invoice is paid in."""
+    return asset_by_id(view["asset_id"])
 
 
 def short(text: str) -> str:
@@ -93,12 +99,28 @@ def amount_text(asset: Asset, base_units: int) -> str:
     return f"{short(Amount(asset, base_units).format())} {asset.code}"
 
 
+def _not_now(view: Mapping[str, Any]) -> Message:
+    code = view["asset"]
+    again = " What has arrived already is with the merchant." if _came(view) else ""
+    detail = (
+        f"{code} is not worth what it stands for just now, so a payment in it would not settle this invoice. This page "
+        f"shows how to pay as soon as that is over; or ask the merchant for another way to pay.{again}"
+    )
+    return Message(f"Do not pay with {code} now", detail, Mood.BAD, Step.WAITING)
+
+
 def _new(view: Mapping[str, Any]) -> Message:
     missing = f"{short(view['amount_remaining'])} {view['asset']}"
     if _came(view):
         detail = f"{missing} is still missing. Send the rest to the same address before the time runs out."
         return Message("Part of it has arrived", detail, Mood.WAIT, Step.WAITING, pay=True)
-    if view["payments"]:
+    if stray := _stray(view):
+        detail = (
+            f"{stray} came, which does not pay this invoice. It goes to the merchant, who is told: ask them what to "
+            f"do. To pay, send exactly {missing} to the same address."
+        )
+        return Message("Something else has arrived", detail, Mood.BAD, Step.WAITING, pay=True)
+    if _own(view):
         detail = (
             "A payment that was announced before has left the network and does not count. If your wallet still shows "
             "it as sent, wait for it to come back; otherwise pay again."
@@ -109,7 +131,14 @@ def _new(view: Mapping[str, Any]) -> Message:
 
 
 def _processing(view: Mapping[str, Any]) -> Message:
-    states = {item["state"] for item in view["payments"]}
+    states = {item["state"] for item in _own(view)}
+    if view["exception"] == "depegged":
+        detail = (
+            f"All of it is with the merchant, but {view['asset']} is not worth what it stands for just now, so this "
+            "invoice is not called paid yet. Do not pay again: it is decided by itself or by a person, and the "
+            "merchant is told."
+        )
+        return Message("Your payment has arrived and waits", detail, Mood.WAIT, Step.CONFIRMING)
     if states and states <= _TAKEN_BACK:
         detail = (
             "That can happen when the chain reorganises or a sender replaces a payment. If it comes back it counts. "
@@ -120,7 +149,7 @@ def _processing(view: Mapping[str, Any]) -> Message:
         detail = f"It has arrived and is safe. The merchant's processor looks at it before crediting.{_anomaly(view)}"
         return Message("Your payment is being checked", detail, Mood.WAIT, Step.CONFIRMING)
     close = "You can close this page; the merchant is told either way."
-    if any(int(item["confirmations"]) for item in view["payments"] if item["state"] in _UNDER_WAY):
+    if any(int(item["confirmations"]) for item in _own(view) if item["state"] in _UNDER_WAY):
         detail = f"{_confirmations(view)} {close}{_anomaly(view)}"
         return Message("Payment confirming", detail, Mood.WAIT, Step.CONFIRMING)
     detail = f"The network has it, with {_confirmations(view)} {close}{_anomaly(view)}"
@@ -139,13 +168,17 @@ def _expired(view: Mapping[str, Any]) -> Message:
     if view["exception"] == "late":
         detail = "It goes to the merchant, who is told and decides what follows. Do not pay again."
         return Message("Your payment came too late", detail, Mood.BAD)
+    if stray := _stray(view):
+        detail = f"{stray} came, and goes to the merchant, who is told: ask them what to do. Do not pay again."
+        return Message("Something else arrived", detail, Mood.BAD)
     return Message("The time to pay has run out", f"Ask the merchant for a new invoice. {_LATE_HINT}", Mood.BAD)
 
 
 def _invalid(view: Mapping[str, Any]) -> Message:
     headline, detail = _INVALID.get(view["status_reason"] or "", ("This invoice is void", "Do not pay it."))
     late = f" {_LATE_HINT}" if view["exception"] == "late" else ""
-    return Message(headline, detail + late, Mood.BAD)
+    stray = _anomaly(view) if view["exception"] == "wrong-asset" else ""
+    return Message(headline, detail + late + stray, Mood.BAD)
 
 
 _BY_STATUS: Final[Mapping[str, Callable[[Mapping[str, Any]], Message]]] = {
@@ -163,6 +196,8 @@ def _anomaly(view: Mapping[str, Any]) -> str:
         over = amount_text(coin(view), max(0, _came(view) - int(view["amount_due_base_units"])))
         what = "It was paid twice" if kind == "paid-twice" else "More than the price arrived"
         return f" {what}: {over} too much. All of it is with the merchant; ask them to return the difference."
+    if kind == "wrong-asset":
+        return f" {_stray(view)} came too, which does not count here. It is with the merchant: ask them to return it."
     return _OTHER_ANOMALIES[kind]
 
 
@@ -170,7 +205,23 @@ _OTHER_ANOMALIES: Final = {
     "none": "",
     "underpaid": " A little less than the price arrived, which the merchant accepts.",
     "late": " Some of it came after the time was over.",
+    "depegged": " It is decided yet what it counts for.",
 }
+
+
+def _own(view: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give the payments in the asset that the invoice is paid in; others do not count."""
+    return [item for item in view["payments"] if item["asset_id"] == view["asset_id"]]
+
+
+def _stray(view: Mapping[str, Any]) -> str:
+    """Name what came in other assets and is there, network included; empty where nothing did."""
+    found = [
+        f"{short(item['amount'])} {item['asset']} on {chain_by_id(asset_by_id(item['asset_id']).chain_id).name}"
+        for item in view["payments"]
+        if item["asset_id"] != view["asset_id"] and item["state"] != "dropped"
+    ]
+    return " and ".join(found)
 
 
 def _came(view: Mapping[str, Any]) -> int:
@@ -178,7 +229,7 @@ def _came(view: Mapping[str, Any]) -> int:
 
 
 def _confirmations(view: Mapping[str, Any]) -> str:
-    under_way = [item for item in view["payments"] if item["state"] in {"seen", "confirming"}]
+    under_way = [item for item in _own(view) if item["state"] in {"seen", "confirming"}]
     if not under_way:
         return "It is being credited."
     slowest = max(under_way, key=lambda item: int(item["confirmations_needed"]) - int(item["confirmations"]))

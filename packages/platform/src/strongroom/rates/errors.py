@@ -23,6 +23,12 @@ class RateDeviatingError(RateUnavailableError):
     code = "rate-deviating"
 
 
+class RateDepeggedError(RateUnavailableError):
+    """A stablecoin is too far from the currency that it stands for; nothing is sold for it as if it were at par."""
+
+    code = "rate-depegged"
+
+
 class SourceAnswerError(StrongroomError):
     """A source answered with something that is no price."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from fractions import Fraction
 
 from strongroom_core.assets import Asset
@@ -61,3 +62,36 @@ class RatePolicy:
     stale_after_seconds: int
     deviation_max_ppm: int
     sources_min: int
+
+
+class Stand(StrEnum):
+    """How a stablecoin stands to its par."""
+
+    UNKNOWN = "unknown"  # no price of it in its own currency was ever agreed
+    AT_PAR = "at-par"
+    DEPEGGED = "depegged"
+
+
+@dataclass(frozen=True, slots=True)
+class ParState:
+    """How ``asset`` stands to ``fiat`` since ``since``, by the last price known, ``price`` at ``priced_at``.
+
+    ``calm_since``: since when a depegged one is back inside the narrow band without a break; none while it is not.
+    """
+
+    asset: Asset
+    fiat: Asset
+    stand: Stand
+    since: datetime
+    price: Fraction | None = None
+    priced_at: datetime | None = None
+    calm_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParPolicy:
+    """The band around par: further than ``band_ppm`` is out, within ``back_ppm`` for that long is in again."""
+
+    band_ppm: int
+    back_ppm: int
+    back_seconds: int

@@ -24,3 +24,29 @@ SELECT DISTINCT ON (asset, fiat) asset, fiat, refusal, numerator, denominator, s
 FROM rate_quote
 WHERE quoted_at > now() - interval '1 day'
 ORDER BY asset, fiat, id DESC;
+
+-- name: par_states
+SELECT asset, fiat, stand, since, numerator, denominator, priced_at, calm_since FROM rate_par ORDER BY asset;
+
+-- name: lock_par_states
+SELECT asset, fiat, stand, since, numerator, denominator, priced_at, calm_since FROM rate_par ORDER BY asset FOR UPDATE;
+
+-- name: save_par_state
+INSERT INTO rate_par (asset, fiat, stand, since, numerator, denominator, priced_at, calm_since)
+VALUES (
+    %(asset)s, %(fiat)s, %(stand)s, %(since)s, %(numerator)s, %(denominator)s, %(priced_at)s, %(calm_since)s
+)
+ON CONFLICT (asset) DO UPDATE
+SET fiat = excluded.fiat, stand = excluded.stand, since = excluded.since, numerator = excluded.numerator,
+    denominator = excluded.denominator, priced_at = excluded.priced_at, calm_since = excluded.calm_since;
+
+-- name: forget_par_states
+DELETE FROM rate_par WHERE asset <> ALL (%(assets)s);
+
+-- name: not_at_par
+SELECT asset FROM rate_par WHERE stand <> 'at-par';
+
+-- name: hold_not_at_par
+-- Shared until the reader's transaction ends: what it decides by a stand is committed before that stand changes, so that
+-- whoever acts on the change finds all that was decided by it.
+SELECT asset FROM rate_par WHERE stand <> 'at-par' FOR SHARE;

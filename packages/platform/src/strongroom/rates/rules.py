@@ -76,7 +76,7 @@ def agree(pair: Pair, observations: Sequence[Observation], policy: RatePolicy, n
     wrong, and which one is not guessed). It expires when its oldest part does.
     """
     window = timedelta(seconds=policy.stale_after_seconds)
-    fresh = [one for one in observations if now - window < one.observed_at <= now + CLOCK_SKEW]
+    fresh = fresh_of(observations, policy.stale_after_seconds, now)
     if len(fresh) < policy.sources_min or not fresh:
         _refuse_too_few(pair, observations, fresh, policy)
     price = statistics.median(one.price for one in fresh)
@@ -91,6 +91,12 @@ def agree(pair: Pair, observations: Sequence[Observation], policy: RatePolicy, n
         at=now,
         expires_at=min(one.observed_at for one in fresh) + window,
     )
+
+
+def fresh_of(observations: Sequence[Observation], stale_after_seconds: int, now: datetime) -> list[Observation]:
+    """Leave out what is too old, and what says to be from the future."""
+    window = timedelta(seconds=stale_after_seconds)
+    return [one for one in observations if now - window < one.observed_at <= now + CLOCK_SKEW]
 
 
 def check_fresh(quote: RateQuote, now: datetime) -> RateQuote:

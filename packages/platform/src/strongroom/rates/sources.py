@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final, Protocol
 
@@ -58,19 +58,28 @@ class FixedSource:
 
 @dataclass(frozen=True, slots=True)
 class TickerSource:
-    """An exchange's public ticker: ``url`` names a pair's address below ``base_url``, ``parse`` reads the answer."""
+    """An exchange's public ticker: ``url`` names a pair's address below ``base_url``, ``parse`` reads the answer.
+
+    ``no_market`` names pairs such as ``USDC/USD`` that are never asked for.
+    """
 
     name: str
     base_url: str
     url: Callable[[Pair], str]
     parse: Callable[[bytes], Fraction]
+    no_market: frozenset[str] = frozenset()
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENCY))
 
     async def observe(self, pairs: Sequence[Pair], clock: Clock) -> list[Observation]:
-        """Ask for each pair; those that fail are logged and left out."""
+        """Ask once for each name; those that fail are logged and left out.
+
+        An exchange knows one USDT, whatever chain it is on: its price is that of all of them.
+        """
+        names = {str(pair): pair for pair in pairs if str(pair) not in self.no_market}
         async with httpx.AsyncClient(base_url=self.base_url, timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
-            answers = await asyncio.gather(*(self._ask(client, pair, clock) for pair in pairs))
-        return [answer for answer in answers if answer is not None]
+            answers = await asyncio.gather(*(self._ask(client, pair, clock) for pair in names.values()))
+        told = {str(answer.pair): answer for answer in answers if answer is not None}
+        return [replace(told[str(pair)], pair=pair) for pair in pairs if str(pair) in told]
 
     async def _ask(self, client: httpx.AsyncClient, pair: Pair, clock: Clock) -> Observation | None:
         try:
@@ -108,7 +117,15 @@ def kraken(base_url: str = "https://api.kraken.com") -> TickerSource:
 
 
 def coinbase(base_url: str = "https://api.exchange.coinbase.com") -> TickerSource:
-    """Coinbase Exchange's public ticker."""
+    """Coinbase Exchange's public ticker.
+
+    It has no order book of USDC against the dollar: it exchanges them one to one, whatever others pay, which is no
+    price to guard a par by.
+    """
     return TickerSource(
-        "coinbase", base_url, lambda pair: f"/products/{pair.asset.code}-{pair.fiat.code}/ticker", rules.parse_coinbase
+        "coinbase",
+        base_url,
+        lambda pair: f"/products/{pair.asset.code}-{pair.fiat.code}/ticker",
+        rules.parse_coinbase,
+        frozenset({"USDC/USD"}),
     )

@@ -50,7 +50,7 @@
   }
 
   function showWays(page) {
-    const shown = { pay: page.pay, over: page.over, step: page.step !== null };
+    const shown = { pay: page.pay, over: page.over, step: page.step !== null, stray: page.stray };
     const focused = document.activeElement;
     for (const element of document.querySelectorAll("[data-show]")) element.hidden = !shown[element.dataset.show];
     sheet.toggleAttribute("data-paying", page.pay);
@@ -165,7 +165,7 @@
   async function onCopy(button) {
     const source = byId(button.dataset.copy);
     const label = button.firstChild;
-    const done = await copy(source.textContent.trim());
+    const done = await copy(source.dataset.full || source.textContent.trim());
     button.focus();
     if (!done) select(source);
     setText(byId("spoken"), done ? `The ${button.dataset.copy} was copied` : "Selected; copy it with your keyboard");
