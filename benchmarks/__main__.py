@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import addresses, chains, invoices, ledger, whole
+from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, whole
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
     "chains": chains.run,
+    "evm_logs": evm_logs.run,
+    "gas": gas.run,
     "ledger": ledger.run,
     "addresses": addresses.run,
     "invoices": invoices.run,

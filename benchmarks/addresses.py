@@ -15,7 +15,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import wallycore
 
@@ -37,14 +37,14 @@ BATCH = 50
 STEP = 500
 
 
-def _key_set(kind: str) -> KeySetSettings:
+def _key_set(kind: Literal["hot", "cold"]) -> KeySetSettings:
     keys = []
     for number in range(3):
         seed = hashlib.sha512(f"benchmark {kind} {number}".encode()).digest()
         root = wallycore.bip32_key_from_seed(seed, wallycore.BIP32_VER_TEST_PRIVATE, 0)
         xpub = wallycore.bip32_key_to_base58(root, wallycore.BIP32_FLAG_KEY_PUBLIC)
         keys.append(KeySettings(xpub=xpub, origin="[00000000]"))
-    return KeySetSettings(name=kind, kind=kind, keys=(keys[0], keys[1], keys[2]))  # type: ignore[arg-type]
+    return KeySetSettings(name=kind, kind=kind, keys=(keys[0], keys[1], keys[2]))
 
 
 CHAIN = ChainSettings(

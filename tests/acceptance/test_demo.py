@@ -10,11 +10,11 @@ import pytest
 from strongroom.demo.story import STEPS
 from tests.acceptance.program import STRONGROOM, processes_of, run
 
-SETUP = ["ground", "keys", "genesis", "chain", "processes"]
+SETUP = ["ground", "keys", "genesis", "chain", "contracts", "processes"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_the_main_job_happens_once_and_leaves_nothing(tmp_path: Path) -> None:
     answer = run(*STRONGROOM, "demo", "--json", cwd=tmp_path)
     report = json.loads(answer.stdout.splitlines()[-1])
@@ -27,6 +27,8 @@ def test_the_main_job_happens_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert 0 < figures["webhook_seconds"] < 15
     assert 0 < figures["payout_signed_seconds"] < 30
     assert 0 < figures["invoice_to_paid_seconds"] < 60
+    assert 0 < figures["usdt_paid_seconds"] < 30
+    assert 0 < figures["usdc_signed_seconds"] < 30
     assert 50 < figures["memory_mib"] < 2_000
     assert list((tmp_path / "var").iterdir()) == []
     assert processes_of(tmp_path) == []

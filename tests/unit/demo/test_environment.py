@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from strongroom.demo.configuration import CHAIN as BITCOIN_CHAIN
 from strongroom.demo.configuration import key_names, write_policy, write_settings
 from strongroom.demo.environment import PORTS, Environment, make_passphrase
 from strongroom.demo.errors import EnvironmentBusyError, EnvironmentUnusableError
+from strongroom.demo.ethereum_configuration import CHAIN, HOLDINGS
 from strongroom.demo.leftovers import Record, read_records, start_time, stop_leftovers, write_record
+from strongroom_signer.policy import parse_policy
+from tests.unit.signer.kit import open_key
 
 ACCOUNT = "[d34db33f/48h/1h/0h/2h]tpub" + "x" * 20
+OWNERS = {name: "0x" + f"{number:02x}" * 20 for number, name in enumerate(key_names(), 0x11)}
 
 
 def test_it_remembers_what_was_done(tmp_path: Path) -> None:
@@ -43,7 +48,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 2}', '{"version": 1, "strange": 1}', "{"])
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 2, "strange": 1}', "{"])
 def test_a_damaged_environment_is_said_to_be_one(tmp_path: Path, text: str) -> None:
     (tmp_path / "environment.json").write_text(text)
     with pytest.raises(EnvironmentUnusableError):
@@ -73,16 +78,35 @@ def test_settings_and_policy_hold_no_secret_and_parse(tmp_path: Path) -> None:
     environment = Environment.open(tmp_path / "e")
     for name in key_names():
         make_passphrase(environment.passphrase_file(name))
-    environment.finish("keys", accounts=dict.fromkeys(key_names(), ACCOUNT))
+    environment.finish("keys", accounts=dict.fromkeys(key_names(), ACCOUNT), owners=OWNERS)
     settings = write_settings(environment)
     write_policy(environment)
     assert [signer.name for signer in settings.signers] == ["A", "B"]
-    assert [chain.horizon for chain in settings.chains] == [12]
+    assert [chain.horizon for chain in settings.chains] == [12, 6]
+    assert [asset.code for asset in settings.held_assets] == ["BTC", "USDT", "USDC", "ETH"]
     secrets = [environment.passphrase_file(name).read_text().strip() for name in key_names()]
     assert len(set(secrets)) == len(secrets)
     for file in (environment.settings_file, tmp_path / "e" / "policy.toml", tmp_path / "e" / "environment.json"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert not any(secret in file.read_text() for secret in secrets)
+
+
+def test_what_the_hot_safe_may_draw_is_covered_by_the_house() -> None:
+    assert all(0 < item.draw <= item.capital for item in HOLDINGS)
+    assert {item.asset.decimals for item in HOLDINGS if item.asset.contract} == {6}
+
+
+def test_both_signers_take_the_policy(tmp_path: Path) -> None:
+    environment = Environment.open(tmp_path / "e")
+    keys = {name: open_key(name) for name in key_names()}
+    accounts, owners = (
+        {name: key.public_text(chain) for name, key in keys.items()} for chain in (BITCOIN_CHAIN.id, CHAIN.id)
+    )
+    environment.finish("keys", accounts=accounts, owners=owners)
+    write_policy(environment)
+    policy = parse_policy((tmp_path / "e" / "policy.toml").read_bytes())
+    assert set(policy.safes) == {CHAIN.id}
+    assert {item.asset.id for item in HOLDINGS} <= set(policy.limits)
 
 
 def test_leftovers_are_stopped_and_strangers_are_not(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Final
 
+from strongroom.demo import ethereum_configuration as ethereum
 from strongroom.demo.environment import OFFLINE_KEYS, SIGNERS, Environment
 from strongroom.infra.components.hosting import LOOPBACK, write_private
 from strongroom.infra.settings import Settings, load_settings
@@ -36,7 +37,8 @@ def write_settings(environment: Environment) -> Settings:
 def write_policy(environment: Environment) -> None:
     """Write the policy that both signers get a copy of at genesis."""
     accounts: dict[str, str] = environment.facts["accounts"]
-    write_private(environment.root / "policy.toml", _policy(environment.deployment, accounts))
+    policy = _policy(environment.deployment, accounts) + ethereum.chain_policy(environment)
+    write_private(environment.root / "policy.toml", policy)
 
 
 def key_names() -> tuple[str, ...]:
@@ -46,6 +48,8 @@ def key_names() -> tuple[str, ...]:
 
 def _settings(environment: Environment) -> str:
     root, ports = environment.root, environment.ports
+    prices = {"BTC/EUR": RATE, "BTC/USD": "65000.00"} | ethereum.fixed_rates()
+    rates = ", ".join(f"{_text(pair)} = {_text(price)}" for pair, price in prices.items())
     head = f"""\
 # Written by `strongroom up` at each start. A demonstration: not for production.
 deployment = {_text(environment.deployment)}
@@ -64,13 +68,13 @@ public_url = {_text(environment.api_url)}
 
 [rates]
 sources = ["fixed"]
-fixed = {{ "BTC/EUR" = {_text(RATE)}, "BTC/USD" = "65000.00" }}
+fixed = {{ {rates} }}
 
 [webhooks]
 key_file = {_text(root / "webhook.key")}
 allow_private_destinations = true  # the demonstration merchant's server is on this machine
 """
-    return head + _signers(environment) + _chain(environment)
+    return head + _signers(environment) + _chain(environment) + ethereum.chain_settings(environment)
 
 
 def _signers(environment: Environment) -> str:

@@ -19,7 +19,7 @@ from strongroom.demo.errors import EnvironmentBusyError, EnvironmentUnusableErro
 from strongroom.infra.components.errors import ComponentBusyError
 from strongroom.infra.components.hosting import LOOPBACK, FolderLock, free_port, write_private
 
-VERSION: Final = 1
+VERSION: Final = 2
 DEFAULT_FOLDER: Final = Path("var") / "demo"
 API_PORT: Final = 8420
 PORTS: Final = (
@@ -32,6 +32,7 @@ PORTS: Final = (
     "outside_rpc",
     "outside_p2p",
     "outside_zmq",
+    "ethereum_rpc",
 )
 SIGNERS: Final = ("a", "b")
 OFFLINE_KEYS: Final = ("recovery", "cold-1", "cold-2", "cold-3")
@@ -68,7 +69,10 @@ class Environment:
         if environment.deployment == "" and root.exists() and any(root.iterdir()):
             message = f"{root} holds files but no environment; name an empty folder with --dir"
             raise EnvironmentUnusableError(message)
-        for folder in (root, *(root / name for name in ("log", "run", "signers", "offline", "merchant", "shopper"))):
+        for folder in (
+            root,
+            *(root / name for name in ("log", "run", "signers", "offline", "relayers", "merchant", "shopper")),
+        ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment.deployment = environment.deployment or f"demonstration-{secrets.token_hex(4)}"
         environment.ports = _choose_ports(environment.ports, preferred or {})

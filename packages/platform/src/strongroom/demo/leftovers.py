@@ -20,6 +20,8 @@ from strongroom.infra.components.hosting import is_alive, wait_until, write_priv
 
 STOP_SECONDS: Final = 30.0
 ALL_IS_WELL: Final = b"stopped\n"
+# The argument of bitcoind, and of anvil, by which a process is known to work in our folder.
+_NODE_MARKS: Final = ("-datadir", "--cache-path")
 _START_TIME: Final = 19  # field 22 of /proc/<pid>/stat (proc(5)), counted after the name's closing bracket
 
 
@@ -94,7 +96,7 @@ def _unwritten(root: Path) -> list[Record]:
             if os.getsid(pid) != pid:
                 continue
             arguments = (process / "cmdline").read_bytes()
-            if os.fsencode(f"-datadir={root}/") in arguments:
+            if any(os.fsencode(f"{mark}={root}/") in arguments for mark in _NODE_MARKS):
                 found.append(Record("node", pid, start_time(pid), 0, signal.SIGTERM))
             elif (process / "cwd").readlink() == root / "postgres":
                 found.append(Record("postgres", pid, start_time(pid), 0, signal.SIGINT))

@@ -14,9 +14,11 @@ from strongroom.demo.commands import MERCHANT, SIGNER, STRONGROOM, run_command
 from strongroom.demo.configuration import ASSET, CAPITAL_COLD, CAPITAL_HOT, CHAIN, CONFIRMATIONS, HORIZON
 from strongroom.demo.environment import SIGNERS, make_passphrase
 from strongroom.demo.errors import ObservationError
+from strongroom.demo.ethereum_configuration import HOLDINGS
 from strongroom.demo.merchant import SECRET_FILE, read_received
 from strongroom.demo.outside import OPERATOR, SHOPPER
 from strongroom.demo.scene import Scene, seconds_between, until
+from strongroom.demo.shopper import Wallets
 from strongroom.infra.components.hosting import write_private
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType
@@ -28,7 +30,9 @@ from strongroom_core.amounts import Amount
 MERCHANT_NAME: Final = "Demonstration Shop"
 PRICE: Final = ("120.00", "EUR")
 # Base units: what the merchant allows itself, on each signer: a payout, and all payouts of a day.
-CAPS: Final = ("--per-payout", "10000000", "--per-window", "20000000", "--unlisted-per-window", "20000000")
+CAPS: Final = {ASSET.id: (10_000_000, 20_000_000)} | {
+    item.asset.id: (item.draw // 4, item.draw // 2) for item in HOLDINGS
+}
 BAD_REQUEST: Final = 400
 
 
@@ -122,12 +126,10 @@ async def pay_invoice(scene: Scene) -> str:
     if invoice["status"] == "expired":  # the start before this one was interrupted long ago
         scene.environment.finish("invoice", expired=int(scene.environment.facts.get("expired", 0)) + 1)
         await issue_invoice(scene)
-    node = scene.environment.root / "shopper" / "node" / "regtest" / ".cookie"
-    port = str(scene.environment.ports["outside_rpc"])
-    program = (sys.executable, "-m", "strongroom.demo.shopper", "--cookie-file", str(node), "--rpc-port", port)
+    program = (sys.executable, "-m", "strongroom.demo.shopper", *Wallets.of(scene.environment).arguments())
     paid = await scene.command(*program, scene.fact("checkout_url"))
     scene.environment.finish("payment", payment=paid["txid"])
-    return f"{paid['amount']} {ASSET.code} by {paid['txid'][:16]}…"
+    return f"{Amount(ASSET, paid['units'])} by {paid['txid'][:16]}…"
 
 
 async def see_payment(scene: Scene) -> str:
@@ -204,7 +206,9 @@ async def _hot_intake(scene: Scene) -> bool | None:
 async def _enrol_on(scene: Scene, name: str) -> None:
     folder = str(scene.environment.key_folder(name))
     who = ("--merchant", scene.fact("merchant"), "--branch", scene.fact("branch"), "--key", scene.fact("public_key"))
-    await run_command(*SIGNER, "enroll", "--dir", folder, *who, *CAPS)
+    for asset, (payout, window) in CAPS.items():
+        caps = ("--per-payout", str(payout), "--per-window", str(window), "--unlisted-per-window", str(window))
+        await run_command(*SIGNER, "enroll", "--dir", folder, *who, "--asset", asset, *caps)
     await run_command(*SIGNER, "reload", "--dir", folder)
 
 

@@ -16,7 +16,7 @@ from strongroom.outbound import jobs as outbound
 from strongroom_core.amounts import Amount
 
 PAYOUT: Final = Amount(ASSET, 150_000)
-_AFTER_SIGNING: Final = ("signed", "broadcast", "confirmed", "final")
+AFTER_SIGNING: Final = ("signed", "broadcast", "confirmed", "final")
 _DEAD: Final = ("refused", "cancelled", "expired")
 
 
@@ -32,7 +32,7 @@ async def sign_intent(scene: Scene) -> str:
         secret=scene.merchant_folder / "passphrase",
     )
     write_private(scene.merchant_folder / "payout-1.json", signed)
-    scene.environment.finish("intent", payout=json.loads(signed)["payout"], rows_before=await _journal_rows(scene))
+    scene.environment.finish("intent", payout=json.loads(signed)["payout"], rows_before=await journal_rows(scene))
     return f"{PAYOUT} to {scene.fact('destination')}"
 
 
@@ -52,11 +52,11 @@ async def send_payout(scene: Scene) -> str:
 
 async def see_signatures(scene: Scene) -> str:
     """Both signers decode, judge, journal and sign."""
-    payout = await until("two signatures", lambda: _payout_in(scene, _AFTER_SIGNING))
+    payout = await until("two signatures", lambda: payout_in(scene, scene.fact("payout"), AFTER_SIGNING))
     at = {entry["status"]: entry["at"] for entry in payout["timeline"]}
     scene.progress.figure("payout_signed_seconds", seconds_between(payout["created_at"], at["signed"]))
     before: dict[str, int] = scene.environment.facts["rows_before"]
-    after = await _journal_rows(scene)
+    after = await journal_rows(scene)
     silent = [name for name, rows in after.items() if rows <= before[name]]
     if silent or len(after) < len(scene.settings.signers):
         message = f"signed, and no new row in the journal of {silent or 'a signer that does not answer'}"
@@ -67,7 +67,9 @@ async def see_signatures(scene: Scene) -> str:
 
 async def see_broadcast(scene: Scene) -> str:
     """The chain tx reaches the world outside."""
-    payout = await until("the payout's chain tx", lambda: _payout_in(scene, ("broadcast", "confirmed", "final")))
+    payout = await until(
+        "the payout's chain tx", lambda: payout_in(scene, scene.fact("payout"), ("broadcast", "confirmed", "final"))
+    )
     txid = str(payout["txid"])
 
     async def travels() -> bool | None:
@@ -81,7 +83,7 @@ async def see_broadcast(scene: Scene) -> str:
 async def see_confirmation(scene: Scene) -> str:
     """A block has it, and the destination has exactly the amount."""
     await scene.outside.mine()
-    await until("the payout confirmed", lambda: _payout_in(scene, ("confirmed", "final")))
+    await until("the payout confirmed", lambda: payout_in(scene, scene.fact("payout"), ("confirmed", "final")))
     received = await scene.outside.received(SUPPLIER, scene.fact("destination"), ASSET.decimals)
     if received != PAYOUT.base_units:
         message = f"the destination got {received} base units instead of {PAYOUT.base_units}"
@@ -94,7 +96,7 @@ async def see_final(scene: Scene) -> str:
     """Beyond the reorg horizon."""
     start = time.monotonic()
     await scene.outside.mine(HORIZON)
-    await until("the payout final", lambda: _payout_in(scene, ("final",)))
+    await until("the payout final", lambda: payout_in(scene, scene.fact("payout"), ("final",)))
     scene.progress.figure("final_seen_seconds", time.monotonic() - start)
     scene.environment.finish("payout-final")
     return f"beyond {HORIZON} blocks"
@@ -112,15 +114,17 @@ async def reconcile(scene: Scene) -> str:
     return f"no difference; {report['journal_rows']} journal rows verified"
 
 
-async def _payout_in(scene: Scene, states: tuple[str, ...]) -> dict[str, Any] | None:
-    payout = await scene.api(lambda api: api.payout(scene.fact("payout")))
+async def payout_in(scene: Scene, payout_id: str, states: tuple[str, ...]) -> dict[str, Any] | None:
+    """Give a payout where it is in one of ``states``. Raises ``ObservationError`` where it never can be."""
+    payout = await scene.api(lambda api: api.payout(payout_id))
     if payout["status"] in _DEAD:
         message = f"the payout is {payout['status']}: {payout['status_reason']}"
         raise ObservationError(message)
     return dict(payout) if payout["status"] in states else None
 
 
-async def _journal_rows(scene: Scene) -> dict[str, int]:
+async def journal_rows(scene: Scene) -> dict[str, int]:
+    """Count the rows of every signer's journal."""
     found = {}
     for signer in outbound.connect_signers(scene.settings.signers):
         status = await signer.status()

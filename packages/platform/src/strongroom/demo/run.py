@@ -14,8 +14,11 @@ from typing import Final
 
 from strongroom.chains import service as chains
 from strongroom.chains.model import ChainStatus
+from strongroom.demo import ethereum_configuration as evm
 from strongroom.demo.configuration import ASSET, CHAIN, HORIZON, write_settings
+from strongroom.demo.contracts import found_house
 from strongroom.demo.environment import Environment
+from strongroom.demo.ethereum import EthereumWorld
 from strongroom.demo.leftovers import read_records, stop_leftovers
 from strongroom.demo.outside import Outside
 from strongroom.demo.preparation import found_signers, make_keys
@@ -27,7 +30,7 @@ from strongroom.infra.database import Connection
 from strongroom_client.api import Api
 from strongroom_client.shapes import Invoice
 
-SETUP: Final = ("keys", "genesis", "chain")
+SETUP: Final = ("keys", "genesis", "chain", "contracts")
 DOWN_SECONDS: Final = 90.0
 INVOICE_SECONDS: Final = 86_400
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `down`, and a terminal that is closed
@@ -53,7 +56,8 @@ async def running(folder: Path, progress: Progress, ports: Mapping[str, int]) ->
                 start = time.monotonic()
                 scene = await _start(environment, supervisor, progress)
                 progress.figure("start_to_ready_seconds", time.monotonic() - start)
-                yield scene
+                async with _mining(scene.ethereum):
+                    yield scene
             finally:
                 await supervisor.stop()
     finally:
@@ -61,7 +65,7 @@ async def running(folder: Path, progress: Progress, ports: Mapping[str, int]) ->
 
 
 async def serve(scene: Scene) -> None:
-    """Stay up: mine when something waits for a block, until cancelled."""
+    """Stay up: mine when something waits for a block, until cancelled; the devnet's miner works all the time."""
     await scene.outside.mine_when_needed(HORIZON + 1)
 
 
@@ -98,7 +102,7 @@ def bring_down(environment: Environment, audience: Audience) -> list[str]:
     stopped += stop_leftovers(environment.root)
     if environment.ports:
         supervisor = Supervisor(environment, audience)
-        for component in (supervisor.outside, supervisor.node, supervisor.postgres):
+        for component in (supervisor.ethereum, supervisor.outside, supervisor.node, supervisor.postgres):
             component.stop()
     return stopped
 
@@ -121,7 +125,9 @@ async def _start(environment: Environment, supervisor: Supervisor, progress: Pro
         settings = write_settings(environment)
         with progress.step("start", "Everything starts") as outcome:
             await supervisor.start_all()
-            scene = Scene(environment, settings, Outside(supervisor.outside), progress)
+            scene = Scene(
+                environment, settings, Outside(supervisor.outside), EthereumWorld(supervisor.ethereum), progress
+            )
             await _ready(scene)
             outcome.detail = f"{len(supervisor.processes())} processes"
         return scene
@@ -129,14 +135,19 @@ async def _start(environment: Environment, supervisor: Supervisor, progress: Pro
 
 
 async def _set_up(environment: Environment, supervisor: Supervisor, progress: Progress) -> Scene:
-    with progress.step("ground", "PostgreSQL and two Bitcoin nodes start") as outcome:
+    with progress.step("ground", "PostgreSQL, two Bitcoin nodes and anvil start") as outcome:
         await supervisor.start_ground()
-        outcome.detail = "the platform's node and an outside node, joined by P2P"
-    outside = Outside(supervisor.outside)
+        outcome.detail = "the platform's Bitcoin node and one outside, joined by P2P; an Ethereum devnet"
+    outside, ethereum = Outside(supervisor.outside), EthereumWorld(supervisor.ethereum)
     parts: tuple[tuple[str, str, Callable[[], Awaitable[str]]], ...] = (
         ("keys", "Six keys are made, each for one holder", lambda: make_keys(environment)),
         ("genesis", "Both signers get their policy", lambda: found_signers(environment)),
         ("chain", "A chain begins, and people get wallets", lambda: _begin_chain(environment, outside)),
+        (
+            "contracts",
+            "Safes, allowance, forwarders and tokens are deployed",
+            lambda: found_house(environment, ethereum),
+        ),
     )
     for name, title, work in parts:
         if name not in environment.done:
@@ -147,7 +158,7 @@ async def _set_up(environment: Environment, supervisor: Supervisor, progress: Pr
     with progress.step("processes", "Signers, platform and the merchant's server start") as outcome:
         settings = write_settings(environment)
         await supervisor.start_rest()
-        scene = Scene(environment, settings, outside, progress)
+        scene = Scene(environment, settings, outside, ethereum, progress)
         await _ready(scene)
         outcome.detail = f"{len(supervisor.processes())} processes"
     return scene
@@ -167,20 +178,31 @@ def _open_invoice(api: Api) -> Invoice:
 
 
 async def _ready(scene: Scene) -> None:
-    """Wait until the watcher has caught up with the node, which makes the chain one that may be relied on."""
-    height = await scene.outside.height()
+    """Wait until the watcher has caught up with the nodes, which makes the chains ones that may be relied on."""
+    heights = {CHAIN.id: await scene.outside.height(), evm.CHAIN.id: await scene.ethereum.height()}
 
     async def caught_up() -> bool | None:
         async with scene.database("auditor") as connection:
-            tip = await _tip(connection)
-        return True if tip is not None and tip >= height else None
+            tips = {chain: await _tip(connection, chain) for chain in heights}
+        return all(tip is not None and tip >= heights[chain] for chain, tip in tips.items()) or None
 
-    await until("the watcher at the node's height", caught_up, seconds=120)
+    await until("the watcher at the nodes' heights", caught_up, seconds=120)
 
 
-async def _tip(connection: Connection) -> int | None:
-    tip = await chains.tip(connection, CHAIN.id)
+async def _tip(connection: Connection, chain: str) -> int | None:
+    tip = await chains.tip(connection, chain)
     return tip.height if tip is not None and tip.status is ChainStatus.OK else None
+
+
+@asynccontextmanager
+async def _mining(world: EthereumWorld) -> AsyncIterator[None]:
+    """Have a miner on the devnet meanwhile, as a public chain has."""
+    miner = asyncio.create_task(world.mine_when_needed(evm.HORIZON + 2))
+    try:
+        yield
+    finally:
+        miner.cancel()
+        await asyncio.gather(miner, return_exceptions=True)
 
 
 @contextmanager

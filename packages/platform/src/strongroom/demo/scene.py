@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from strongroom.demo.commands import run_command
 from strongroom.demo.environment import Environment
 from strongroom.demo.errors import ObservationError
+from strongroom.demo.ethereum import EthereumWorld
 from strongroom.demo.outside import Outside
 from strongroom.demo.progress import Progress
 from strongroom.infra.database import Connection, connect
@@ -35,6 +36,7 @@ class Scene:
     environment: Environment
     settings: Settings
     outside: Outside
+    ethereum: EthereumWorld
     progress: Progress
 
     @property

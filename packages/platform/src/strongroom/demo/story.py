@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.demo import money_in, money_out
+from strongroom.demo import ethereum_in, ethereum_out, money_in, money_out
 from strongroom.demo.scene import Scene
 
 
@@ -21,6 +21,8 @@ class Step:
 
 STEPS: Final = (
     Step("house-capital", "The operator deposits house capital", money_in.deposit_capital),
+    Step("house-capital-evm", "The operator deposits USDT, USDC and ETH too", ethereum_in.deposit_capital),
+    Step("allowance", "Two offline keys let the hot Safe draw a little", ethereum_in.allow),
     Step("merchant", "A merchant is made, with a branch and a token", money_in.make_merchant),
     Step("merchant-key", "The merchant makes its key on its own side", money_in.make_merchant_key),
     Step("enrolment", "The key is enrolled by hand on both signers", money_in.enrol),
@@ -37,7 +39,18 @@ STEPS: Final = (
     Step("broadcast", "It is broadcast", money_out.see_broadcast),
     Step("payout-confirmed", "A block confirms it", money_out.see_confirmation),
     Step("payout-final", "It is final", money_out.see_final),
-    Step("reconciled", "Books, chain and signers' journals agree", money_out.reconcile),
+    Step("usdt-invoice", "An invoice to be paid in USDT", ethereum_in.issue_invoice),
+    Step("usdt-payment", "The shopper pays it by a token transfer", ethereum_in.pay_invoice),
+    Step("usdt-credited", "The merchant's balance is credited in USDT", ethereum_in.credit),
+    Step("usdt-webhook", "The signed webhook reaches the merchant", ethereum_in.check_webhook),
+    Step("usdc-credited", "Another invoice is paid, in USDC", ethereum_in.earn_usdc),
+    Step("usdc-intent", "The merchant signs a payout of USDC", ethereum_out.sign_intent),
+    Step("usdc-payout", "The signed payout is handed in", ethereum_out.send_payout),
+    Step("usdc-signatures", "Two signers decode, judge and co-sign it", ethereum_out.see_signatures),
+    Step("usdc-confirmed", "A relayer brings it to the Safe; blocks confirm it", ethereum_out.see_confirmation),
+    Step("usdc-final", "It is final", ethereum_out.see_final),
+    Step("gathered", "Forwarders are gathered into the cold Safe", ethereum_out.see_gathered),
+    Step("reconciled", "Books, both chains and signers' journals agree", money_out.reconcile),
 )
 
 

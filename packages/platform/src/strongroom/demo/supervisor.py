@@ -20,6 +20,7 @@ from strongroom.demo.environment import SIGNERS, Environment
 from strongroom.demo.leftovers import ALL_IS_WELL, stop_leftovers
 from strongroom.demo.processes import ComponentProcess, OwnProcess, Running
 from strongroom.demo.progress import Audience
+from strongroom.infra.components.anvil import EthereumNode
 from strongroom.infra.components.bitcoind import BitcoinNode
 from strongroom.infra.components.postgres import PostgresCluster
 from strongroom.infra.schema import ROLES, create_roles, migrate
@@ -41,6 +42,8 @@ class Supervisor:
         self.postgres = PostgresCluster(root / "postgres", ports["postgres"], options={"shared_buffers": "64MB"})
         self.node = _node(environment, "node", "node", connect="outside")
         self.outside = _node(environment, "shopper/node", "outside", connect="node")
+        # Blocks come when the demonstration's miner makes them: at rest the chain rests too.
+        self.ethereum = EthereumNode(root / "ethereum", ports["ethereum_rpc"], automine=False)
         self._audience = audience
         self._guard: subprocess.Popen[bytes] | None = None
         self._watching: list[asyncio.Task[None]] = []
@@ -49,6 +52,7 @@ class Supervisor:
             ComponentProcess("postgres", root, self.postgres, 0, signal.SIGINT, self._prepare_database),
             ComponentProcess("node", root, self.node, 0),
             ComponentProcess("outside-node", root, self.outside, 0),
+            ComponentProcess("anvil", root, self.ethereum, 0),
         ]
 
     def start_guard(self) -> None:
@@ -63,7 +67,7 @@ class Supervisor:
         )
 
     async def start_ground(self) -> None:
-        """Start PostgreSQL and both nodes, side by side, and bring the database up to this release."""
+        """Start PostgreSQL and the nodes, side by side, and bring the database up to this release."""
         await self._start_all(self._ground)
 
     async def start_rest(self) -> None:

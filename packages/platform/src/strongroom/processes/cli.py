@@ -9,7 +9,17 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from strongroom.infra.database import UNREACHABLE
-from strongroom.processes.commands import machine, merchants, operations, running, tokens
+from strongroom.processes.commands import (
+    evm,
+    held,
+    machine,
+    merchants,
+    operations,
+    refused,
+    running,
+    schema,
+    tokens,
+)
 from strongroom.processes.commands.context import err
 from strongroom_core.errors import StrongroomError
 
@@ -30,14 +40,19 @@ app.command()(operations.reconcile)
 app.command()(operations.halt)
 app.command()(operations.resume)
 app.command()(machine.doctor)
+app.command()(schema.migrate)
 app.command("demo-pay")(running.demo_pay)
 merchants.merchant.command("token")(tokens.make)
 merchants.merchant.command("tokens")(tokens.show)
 merchants.merchant.command("revoke")(tokens.revoke)
+merchants.invoice.command("accept")(held.accept)
+merchants.invoice.command("refuse")(held.refuse)
 app.add_typer(merchants.merchant, name="merchant")
 app.add_typer(merchants.invoice, name="invoice")
 app.add_typer(merchants.payout, name="payout")
 app.add_typer(merchants.keys, name="keys")
+app.add_typer(evm.relayer, name="relayer")
+app.add_typer(refused.asset, name="asset")
 
 
 def main() -> None:

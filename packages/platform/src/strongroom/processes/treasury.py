@@ -7,18 +7,26 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
+from strongroom.chains.ethereum.node import EthereumNode
 from strongroom.chains.model import ChainNode
-from strongroom.chains.service import connect_node
+from strongroom.chains.service import connect_ethereum, connect_node
 from strongroom.infra.clock import Clock, SystemClock
 from strongroom.infra.database import Pool, make_pool
 from strongroom.infra.loops import Loop
 from strongroom.infra.settings import ChainSettings, Settings
 from strongroom.outbound import jobs as outbound
+from strongroom.outbound.ethereum import jobs as relay
+from strongroom.outbound.safe import jobs as safe
 from strongroom.processes.runtime import run_loops_until_stopped, run_process
 from strongroom.treasury import jobs as treasury
+from strongroom.treasury.ethereum import jobs as safe_treasury
 
-POOL_SIZE: Final = 4
+# Planning, sweeping, guarding and gathering of a chain hold a connection each while its node answers. The other loops
+# must not wait for that, nor one chain for another one's slow node.
+POOL_SPARE: Final = 4
+POOL_PER_CHAIN: Final = 4
 Step = Callable[[], Awaitable[int]]
+Wakes = tuple[str, ...]
 
 
 def planning_loops(pool: Pool, chain: ChainSettings, node: ChainNode, clock: Clock) -> list[Loop]:
@@ -33,7 +41,7 @@ def planning_loops(pool: Pool, chain: ChainSettings, node: ChainNode, clock: Clo
         ("intake", treasury.choose_intake, 5.0, ("chain",)),  # hot intake lapses after 60 s without it
     ]
     return [
-        Loop(f"{name} {chain.asset.code}", partial(step, pool, chain, node, clock), seconds, channels)
+        Loop(f"{name} {chain.label}", partial(step, pool, chain, node, clock), seconds, channels)
         for name, step, seconds, channels in steps
     ]
 
@@ -49,16 +57,53 @@ def sending_loops(pool: Pool, chain: ChainSettings, node: ChainNode, settings: S
         ("follow", partial(outbound.follow, pool, chain), 1.0, ("chain",)),
         ("signers", partial(outbound.check_signers, pool, chain, signers), 10.0, ()),
     ]
-    return [Loop(f"{name} {chain.asset.code}", step, seconds, channels) for name, step, seconds, channels in steps]
+    return [Loop(f"{name} {chain.label}", step, seconds, channels) for name, step, seconds, channels in steps]
+
+
+def evm_loops(pool: Pool, chain: ChainSettings, node: EthereumNode, clock: Clock, settings: Settings) -> list[Loop]:
+    """Give all loops of an EVM chain: what is planned, signed and handed over, the relayer, what the chain says."""
+    signers = outbound.connect_signers(settings.signers)
+    planned: list[tuple[str, Callable[[Pool, ChainSettings, EthereumNode, Clock], Awaitable[int]], float, Wakes]] = [
+        ("plan", safe_treasury.plan, 1.0, ("treasury", "chain")),
+        ("sweep", safe_treasury.sweep, 30.0, ()),
+        ("guard", safe_treasury.guard, 30.0, ()),
+        ("gather", safe_treasury.gather, 10.0, ()),
+    ]
+    steps: list[tuple[str, Step, float, Wakes]] = [
+        (name, partial(step, pool, chain, node, clock), seconds, channels) for name, step, seconds, channels in planned
+    ]
+    steps += [
+        ("expire", partial(treasury.expire_waiting, pool, chain, clock), 5.0, ()),
+        ("sign", partial(safe.sign, pool, chain, signers, node), 1.0, ("outbound",)),
+        ("void", partial(outbound.void, pool, chain, signers), 1.0, ("outbound",)),
+        ("hand over", partial(safe.hand_over, pool, chain, node), 1.0, ("outbound", "relay")),
+        ("follow", partial(safe.follow, pool, chain), 1.0, ("chain",)),
+        ("measure", partial(safe.measure, pool, chain, node), 1.0, ("outbound",)),
+        ("settle", partial(safe.settle, pool, chain), 1.0, ("chain", "outbound")),
+        ("end passed", partial(safe.end_passed, pool, chain, node), 15.0, ()),
+        ("signers", partial(outbound.check_signers, pool, chain, signers), 10.0, ()),
+        *relay.relay_steps(pool, chain, node, clock, relay.load_keys(chain)),
+    ]
+    return [Loop(f"{name} {chain.chain.name}", step, seconds, channels) for name, step, seconds, channels in steps]
+
+
+async def _ethereum_node(stack: AsyncExitStack, chain: ChainSettings) -> EthereumNode:
+    node = connect_ethereum(chain)
+    stack.push_async_callback(node.close)
+    return node
 
 
 async def _run(settings: Settings) -> None:
     dsn = settings.dsn("treasury")
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(make_pool(dsn, size=POOL_SIZE, name="treasury"))
+        size = POOL_SPARE + POOL_PER_CHAIN * len(settings.chains)
+        pool = await stack.enter_async_context(make_pool(dsn, size=size, name="treasury"))
         loops: list[Loop] = []
         for chain in settings.chains:
+            if chain.is_evm:
+                loops += evm_loops(pool, chain, await _ethereum_node(stack, chain), clock, settings)
+                continue
             node = connect_node(chain)
             stack.push_async_callback(node.close)
             loops += planning_loops(pool, chain, node, clock)

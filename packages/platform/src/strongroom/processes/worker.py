@@ -8,7 +8,6 @@ from functools import partial
 from typing import Final
 
 from strongroom.api.dialect import render
-from strongroom.chains.service import connect_node
 from strongroom.deposits.jobs import follow_deposits
 from strongroom.infra.clock import Clock, SystemClock
 from strongroom.infra.database import Pool, make_pool, transaction
@@ -17,11 +16,13 @@ from strongroom.infra.outbox import CHANNEL, Dispatcher
 from strongroom.infra.settings import Settings
 from strongroom.invoices import jobs as invoices
 from strongroom.merchants import service as merchants
+from strongroom.metrics.jobs import Exporter
 from strongroom.outbound.jobs import connect_signers
 from strongroom.payouts import jobs as payouts
 from strongroom.processes.runtime import run_loops_until_stopped, run_process
 from strongroom.rates import jobs as rates
 from strongroom.reconciliation import jobs as reconciliation
+from strongroom.reconciliation.service import connect_nodes
 from strongroom.treasury import jobs as treasury
 from strongroom.wallets import jobs as wallets
 from strongroom.wallets import service as wallet_service
@@ -34,8 +35,9 @@ RECONCILE_SECONDS: Final = 600.0
 def make_dispatcher(settings: Settings, clock: Clock) -> Dispatcher:
     """Say which room listens to what; rooms do not know each other's handlers."""
     dispatcher = Dispatcher()
-    for topic, handler in (*treasury.handlers(), *payouts.handlers()):
+    for topic, handler in (*treasury.handlers(), *payouts.handlers(), *invoices.handlers(clock)):
         dispatcher.on(topic, handler)
+    dispatcher.into(payouts.owing_sink())
     dispatcher.into(invoices.deposit_sink(settings, clock))
     dispatcher.into(webhooks.make_sink(render))
     return dispatcher
@@ -49,7 +51,7 @@ def chain_loops(settings: Settings, pool: Pool, clock: Clock) -> list[Loop]:
             ("coins", partial(wallets.follow_coins, pool, chain)),
             ("deposits", partial(follow_deposits, pool, chain, clock)),
         ]
-        loops += [Loop(f"{name} {chain.asset.code}", step, 1.0, ("chain",)) for name, step in steps]
+        loops += [Loop(f"{name} {chain.label}", step, 1.0, ("chain",)) for name, step in steps]
     return loops
 
 
@@ -71,14 +73,17 @@ async def _work(settings: Settings) -> None:
         deliverer = await stack.enter_async_context(webhooks.open_deliverer(settings.webhooks, pool))
         delivery = Loop("webhooks", deliverer.step, 1.0, ("webhooks",))
         deliverer.wake = delivery.wake.set
-        reconciling = await _reconciling(stack, settings, pool)
-        await run_loops_until_stopped(dsn, [delivery, reconciling, *_loops(settings, pool, clock)])
+        auditor = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=2, name="auditor"))
+        reconciling = _reconciling(stack, settings, auditor, pool)
+        exporter = Exporter(settings, auditor, clock)
+        stack.push_async_callback(exporter.close)
+        metrics = Loop("metrics", exporter.step, float(settings.metrics.refresh_seconds))
+        await run_loops_until_stopped(dsn, [delivery, reconciling, metrics, *_loops(settings, pool, clock)])
 
 
-async def _reconciling(stack: AsyncExitStack, settings: Settings, pool: Pool) -> Loop:
+def _reconciling(stack: AsyncExitStack, settings: Settings, auditor: Pool, pool: Pool) -> Loop:
     """Compare books, chain and journals now and then; it reads as the auditor, who can read all and write nothing."""
-    auditor = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=1, name="auditor"))
-    nodes = {chain.id: connect_node(chain) for chain in settings.chains}
+    nodes = connect_nodes(settings)
     for node in nodes.values():
         stack.push_async_callback(node.close)
     signers = connect_signers(settings.signers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -11,16 +12,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
 from strongroom.demo.environment import API_PORT, DEFAULT_FOLDER, Environment
+from strongroom.infra.components.anvil import find_anvil
 from strongroom.infra.components.bitcoind import find_bitcoind
 from strongroom.infra.components.errors import ComponentError
 from strongroom.infra.components.hosting import LOOPBACK, folder_owner
 from strongroom.infra.components.postgres_programs import program
-from strongroom.processes.commands.context import AsJson, print_json, print_table
+from strongroom.infra.database import UNREACHABLE
+from strongroom.infra.settings import Settings, load_settings
+from strongroom.processes.commands.context import AsJson, print_json, print_table, transaction_as
+from strongroom.processes.commands.evm import relayer_rows
+from strongroom_core.errors import StrongroomError
 
 PYTHON: Final = (3, 11)
 DISK_MIB: Final = 1_024
@@ -102,6 +108,33 @@ def _bitcoind() -> Finding:
         return _bad("bitcoind", error.message, "make up fetches one")
 
 
+def _anvil() -> Finding:
+    try:
+        return _fine("anvil", str(find_anvil()))
+    except ComponentError as error:
+        return _bad("anvil", error.message, "make up fetches one")
+
+
+def _relayers() -> Finding:
+    """Whether the relayers of a demonstration that runs have gas; in operation, `status` and metrics tell."""
+    name = "relayers' gas"
+    environment = Environment.read(DEFAULT_FOLDER)
+    if environment.lock_holder() is None:
+        return _fine(name, "no demonstration runs")
+    try:
+        rows = asyncio.run(_ask_relayers(load_settings(environment.settings_file)))
+    except (StrongroomError, *UNREACHABLE) as error:
+        return _judge(name, str(error).strip(), "strongroom status", well=False, needed=False)
+    alarms = [f"{row['relayer']}: {row['alarms']}" for row in rows if row["alarms"]]
+    found = "; ".join(alarms) or ", ".join(row["gas"] for row in rows) or "none yet"
+    return _judge(name, found, "send gas to it, or see `strongroom status`", well=not alarms, needed=False)
+
+
+async def _ask_relayers(settings: Settings) -> list[dict[str, Any]]:
+    async with transaction_as(settings, "auditor") as connection:
+        return await relayer_rows(connection)
+
+
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free // 2**20
     return _judge("disk", f"{free} MiB free", f"make room for {DISK_MIB} MiB", well=free >= DISK_MIB)
@@ -146,9 +179,11 @@ CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
     _owner,
     _postgres,
     _bitcoind,
+    _anvil,
     _disk,
     _memory,
     _clock,
     _ports,
     _browser,
+    _relayers,
 )

@@ -36,7 +36,7 @@ from strongroom.wallets import service as wallets
 from strongroom_client.keys import create_key_file
 from strongroom_client.secrets_input import from_descriptor, from_prompt
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import asset_by_id
+from strongroom_core.assets import asset_by_id, network_name
 from strongroom_core.ids import InvoiceId, MerchantId, PayoutId
 
 LIMIT = 50
@@ -89,7 +89,7 @@ def invoice_create(
     amount: Annotated[str, typer.Argument(help="Such as 12.50.")],
     currency: Annotated[str, typer.Argument(help="Such as EUR or BTC.")],
     *,
-    asset: Annotated[str | None, typer.Option(help="The coin to be paid in.")] = None,
+    asset: Annotated[str | None, typer.Option(help="The asset to be paid in: code or CAIP-19 id.")] = None,
     reference: Annotated[str | None, typer.Option(help="The merchant's own order number.")] = None,
     description: Annotated[str | None, typer.Option(help="Shown to the payer.")] = None,
     expires_in: Annotated[int | None, typer.Option(help="Seconds.")] = None,
@@ -238,6 +238,7 @@ def _payout_row(item: Payout) -> dict[str, Any]:
         "amount": Amount(asset, item.amount).format(),
         "fee": Amount(asset, item.fee).format(),
         "asset": asset.code,
+        "network": network_name(asset),
         "destination": item.destination,
         "txid": item.txid,
         "reason": item.reason,

@@ -12,11 +12,15 @@ from strongroom.chains import service as chains
 from strongroom.demo.environment import DEFAULT_FOLDER, SIGNERS, Environment
 from strongroom.demo.leftovers import read_records
 from strongroom.infra import stops
-from strongroom.infra.database import make_pool
-from strongroom.infra.settings import Settings
+from strongroom.infra.clock import SystemClock
+from strongroom.infra.database import Connection, make_pool
+from strongroom.infra.settings import ChainSettings, Settings
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound import jobs as outbound
+from strongroom.outbound import service as payouts_out
+from strongroom.outbound.model import WaitingVoid
+from strongroom.processes.commands import evm
 from strongroom.processes.commands.context import (
     AsJson,
     Config,
@@ -30,11 +34,15 @@ from strongroom.processes.commands.context import (
     settings_of,
     transaction_as,
 )
+from strongroom.rates import service as rates
 from strongroom.reconciliation import service as reconciliation
 from strongroom.reconciliation.model import Report
+from strongroom.treasury import service as treasury
+from strongroom.treasury.model import BandStatus
 from strongroom.wallets import service as wallets
+from strongroom.wallets.model import Holdings, KeySetKind
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset
+from strongroom_core.assets import Asset, asset_by_id
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import RequestId
 from strongroom_core.messages import HaltRequest, Status
@@ -53,14 +61,15 @@ _HOUSE: Final = (
 
 
 def status(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Show processes, chains, signers, stops and balances."""
+    """Show processes, chains, signers, stops, balances, Safes and relayers."""
 
     async def body() -> None:
         settings = settings_of(config, directory)
         report = {
             "processes": _processes(directory),
             "signers": await _signers(settings),
-            **await _database(settings),
+            **(found := await _database(settings)),
+            "safes": await evm.safe_rows(settings, _heights(settings, found["chains"])),
         }
         if as_json:
             print_json(report)
@@ -79,7 +88,7 @@ def reconcile(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_j
         settings = settings_of(config, directory)
         async with AsyncExitStack() as stack:
             pool = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=2, name="reconcile"))
-            nodes = {chain.id: chains.connect_node(chain) for chain in settings.chains}
+            nodes = reconciliation.connect_nodes(settings)
             for node in nodes.values():
                 stack.push_async_callback(node.close)
             report = await reconciliation.compare(settings, pool, nodes, outbound.connect_signers(settings.signers))
@@ -158,24 +167,87 @@ def _signer_row(name: str, told: Status) -> dict[str, Any]:
 
 
 async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {"chains": [], "stops": [], "balances": [], "coins": []}
+    found: dict[str, list[dict[str, Any]]] = {
+        "chains": [],
+        "stops": [],
+        "balances": [],
+        "coins": [],
+        "hot band": [],
+        "voids": [],
+        "relayers": [],
+        "forwarders": [],
+    }
     async with transaction_as(settings, "auditor") as connection:
+        found["stablecoins"] = [rates.par_facts(state) for state in await rates.par_states(connection)]
         for chain in settings.chains:
             tip = await chains.tip(connection, chain.id)
             state, height = (tip.status.value, tip.height) if tip else ("starting", None)
-            found["chains"].append({"chain": chain.chain.name, "state": state, "height": height})
-            for kind, held in (await wallets.holdings(connection, chain.id)).items():
+            detail = (tip.detail or None) if tip else None
+            found["chains"].append({"chain": chain.chain.name, "state": state, "height": height, "detail": detail})
+            for kind, held in (await _coins(connection, chain)).items():
                 amounts = (Amount(chain.asset, held.confirmed), Amount(chain.asset, held.unconfirmed))
                 found["coins"].append({"keys": kind.value, "in blocks": str(amounts[0]), "waiting": str(amounts[1])})
-            for account in _HOUSE:
-                units = await ledger.balance(connection, Account(account, chain.asset))
-                found["balances"].append({"account": account.value, "balance": _signed(chain.asset, units)})
+            found["hot band"] += [
+                _band_row(asset_by_id(item.asset), item) for item in await treasury.band_status(connection, chain.id)
+            ]
+            found["voids"] += [_void_row(item) for item in await payouts_out.waiting_voids(connection, chain.id)]
+            found["balances"] += await _house_balances(connection, chain)
+        found["relayers"] = await evm.relayer_rows(connection)
+        found["forwarders"] = await evm.forwarder_rows(connection)
         for stop in stops.Stop:
             for scope in ("*", *(chain.id for chain in settings.chains)):
                 why = await stops.stopped(connection, stop, scope)
                 if why is not None and scope == "*":
                     found["stops"].append({"stopped": stop.value, "for": scope, "reason": why})
     return found
+
+
+def _heights(settings: Settings, rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Give the height that the facts of each chain have reached, by CAIP-2 id."""
+    chain_ids = {chain.chain.name: chain.id for chain in settings.chains}
+    return {chain_ids[row["chain"]]: row["height"] for row in rows if row["height"] is not None}
+
+
+async def _coins(connection: Connection, chain: ChainSettings) -> dict[KeySetKind, Holdings]:
+    """Sum the coins of a bitcoin-like; an account chain has none, its Safes are asked for what they hold."""
+    return {} if chain.is_evm else await wallets.holdings(connection, chain.id)
+
+
+async def _house_balances(connection: Connection, chain: ChainSettings) -> list[dict[str, Any]]:
+    assets = dict.fromkeys([*(held.asset for held in chain.held_assets), chain.asset])
+    return [
+        {
+            "account": account.value,
+            "network": chain.chain.name,
+            "balance": _signed(asset, await ledger.balance(connection, Account(account, asset))),
+        }
+        for asset in assets
+        for account in _HOUSE
+    ]
+
+
+def _band_row(asset: Asset, status: BandStatus) -> dict[str, Any]:
+    """Size and age of what hot holds above its band: what a thief could take beyond the promise, published."""
+    age = None if status.since is None else int((SystemClock().now() - status.since).total_seconds())
+    return {
+        "chain": status.chain,
+        "hot": str(Amount(asset, status.held)),
+        "band": str(Amount(asset, status.high)),
+        "above": str(Amount(asset, status.above)),
+        "since": status.since.isoformat() if status.since else None,
+        "age_seconds": age,
+        "measured_at": status.measured_at.isoformat(),
+    }
+
+
+def _void_row(void: WaitingVoid) -> dict[str, Any]:
+    """A hold that stays until a signer promises never to sign."""
+    return {
+        "payout": void.payout_id,
+        "since": void.created_at.isoformat(),
+        "attempts": void.attempts,
+        "detail": void.detail,
+    }
 
 
 def _signed(asset: Asset, units: int) -> str:

@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 
 from strongroom.demo import run as demonstration
+from strongroom.demo.bills import BitcoinBill, open_checkout
 from strongroom.demo.environment import API_PORT, DEFAULT_FOLDER, Environment
 from strongroom.demo.errors import EnvironmentUnusableError
 from strongroom.demo.progress import Audience, Progress
-from strongroom.demo.shopper import open_checkout, pay
+from strongroom.demo.shopper import Wallets, pay
 from strongroom.demo.story import is_told, tell
-from strongroom.infra.components.bitcoin_rpc import BitcoinRpc
 from strongroom.processes.commands.context import Folder, err, folder_option, out, print_json
 from strongroom.processes.commands.display import Lines, LiveSteps
 from strongroom_core.errors import StrongroomError
@@ -86,11 +86,11 @@ def demo_pay(
     if not environment.exists:
         message = f"there is no demonstration in {environment.root}; `strongroom up` makes one"
         raise EnvironmentUnusableError(message)
-    cookie = environment.root / "shopper" / "node" / "regtest" / ".cookie"
     bill = open_checkout(checkout)
-    txid = pay(BitcoinRpc(environment.ports["outside_rpc"], cookie), bill)
-    out.print(f"paid {bill.amount} to {bill.address}\n{txid}", soft_wrap=True)
-    out.print("Blocks follow by themselves, one every two seconds.")
+    paid = pay(Wallets.of(environment), bill)
+    amount = str(bill.amount) if isinstance(bill, BitcoinBill) else f"{paid.units} base units"
+    out.print(f"paid {amount} to {paid.address}\n{paid.txid}", soft_wrap=True)
+    out.print("Blocks follow by themselves, every one or two seconds.")
 
 
 async def _stay_up(directory: Path, audience: Audience, drawing: AbstractContextManager[object]) -> None:
