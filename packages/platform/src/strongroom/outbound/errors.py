@@ -33,3 +33,33 @@ class UnknownSlotError(StrongroomError):
     """No slot of that id."""
 
     code = "slot-unknown"
+
+
+class ColdTransactionError(StrongroomError):
+    """A transaction of the cold Safe that is none of those that can be proposed and booked."""
+
+    code = "cold-transaction-unknown"
+
+
+class ColdSignatureError(StrongroomError):
+    """A signature that no owner of the cold Safe made for this transaction, or two of one owner."""
+
+    code = "cold-signature-wrong"
+
+
+class ColdNonceError(StrongroomError):
+    """The cold Safe's nonce is another one now: propose it again, or send what stands before it first."""
+
+    code = "cold-nonce-wrong"
+
+
+class ColdSimulationError(StrongroomError):
+    """The chain would not execute it now; nothing was sent."""
+
+    code = "cold-simulation-failed"
+
+
+class ColdCapitalError(StrongroomError):
+    """A withdrawal of more than the house has of its own."""
+
+    code = "cold-beyond-capital"

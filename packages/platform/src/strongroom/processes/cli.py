@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from strongroom.infra.database import UNREACHABLE
 from strongroom.processes.commands import (
+    cold,
     evm,
     held,
     machine,
@@ -52,6 +53,7 @@ app.add_typer(merchants.invoice, name="invoice")
 app.add_typer(merchants.payout, name="payout")
 app.add_typer(merchants.keys, name="keys")
 app.add_typer(evm.relayer, name="relayer")
+app.add_typer(cold.cold, name="cold")
 app.add_typer(refused.asset, name="asset")
 
 

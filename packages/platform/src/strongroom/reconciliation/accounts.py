@@ -37,8 +37,11 @@ async def compare(
         message = f"the node has no block {sent.outbound_height}, which outbound has handled"
         raise NodeError(message)
     found = [*rules.check_gas(books, chain.asset.id, await store.relay_gas(connection, chain.id))]
+    cold_moves = await store.cold_moves(connection, chain.id)
     for item in chain.held_assets:
-        held = await _held(connection, chain, node, item.asset, block.height)
+        moves = [move for move in cold_moves if move.asset == item.id]
+        held = rules.as_before(await _held(connection, chain, node, item.asset, block.height), moves)
+        found += rules.cold_in_flight(moves)
         facts = rules.of_asset(sent, item.id)
         found += rules.check_chain(books, facts, CoinFacts(block.height, block.block_hash, held, ()))
     return found

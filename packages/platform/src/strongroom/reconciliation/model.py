@@ -112,6 +112,16 @@ class UncreditedFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ColdFacts:
+    """What a transaction of the cold Safe has moved in a block, and the books do not have before it is final."""
+
+    asset: str
+    amount: int
+    to_hot: bool
+    txid: str
+
+
+@dataclass(frozen=True, slots=True)
 class CoinFacts:
     """What a node says that we hold: base units by kind of key set, and outputs (txid:vout) of nobody's.
 

@@ -26,11 +26,16 @@ UNION
 (SELECT script FROM wallet_address WHERE chain = %(chain)s AND handed_out_at IS NOT NULL
  ORDER BY handed_out_at DESC, id DESC LIMIT %(newest)s);
 
+-- name: cold_moves
+-- What the cold Safe's owners moved by hand, in a block and not booked yet.
+SELECT kind, asset, amount, txid FROM safe_cold
+WHERE chain = %s AND height IS NOT NULL AND state <> 'final' AND kind <> 'limit' ORDER BY nonce;
+
 -- name: relay_gas
 SELECT coalesce(sum(fee), 0) AS wei FROM outbound_relay_nonce WHERE chain = %s AND state = 'final';
 
 -- name: versions
-SELECT version.slot_id, version.number, version.txid, version.fee, version.raw IS NOT NULL AS signed,
+SELECT version.slot_id, version.number, version.txid, version.fee, version.signed,
     coalesce((SELECT sum(output.amount) FROM outbound_own_output output
         WHERE output.slot_id = version.slot_id AND output.number = version.number AND output.key_set = 'cold'), 0) AS swept
 FROM outbound_version version JOIN outbound_slot slot ON slot.id = version.slot_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from strongroom.ledger.model import AccountAudit, AccountType
 from strongroom.reconciliation.model import (
     BookFacts,
     CoinFacts,
+    ColdFacts,
     Difference,
     DifferenceName,
     Journal,
@@ -95,6 +96,22 @@ def check_chain(books: BookFacts, sent: SentFacts, coins: CoinFacts) -> Iterator
     found = _balance(books, AccountType.IN_TRANSIT, sent.asset)
     if expected != found:
         yield Difference(_N.IN_TRANSIT_SLOTS, sent.asset, expected, found, "open slots and the in-transit balance")
+
+
+def as_before(held: Mapping[str, int], moves: Iterable[ColdFacts]) -> dict[str, int]:
+    """Give what hot and cold had before moves of the cold Safe that are not booked yet."""
+    before = dict(held)
+    for move in moves:
+        before["cold"] += move.amount
+        before["hot"] -= move.amount * move.to_hot
+    return before
+
+
+def cold_in_flight(moves: Iterable[ColdFacts]) -> Iterator[Difference]:
+    """Name moves of the cold Safe that are in a block and not final."""
+    for move in moves:
+        detail = f"the cold Safe's transaction in {move.txid} is in a block and not final yet"
+        yield Difference(_N.IN_FLIGHT, move.asset, 0, move.amount, detail)
 
 
 def check_gas(books: BookFacts, asset: str, spent: int) -> Iterator[Difference]:

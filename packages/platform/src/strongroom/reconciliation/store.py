@@ -13,6 +13,7 @@ from strongroom.chains.model import ScannedCoin, UtxoScan
 from strongroom.infra.database import Connection, load_queries
 from strongroom.reconciliation.model import (
     CoinFacts,
+    ColdFacts,
     Difference,
     DifferenceName,
     Movement,
@@ -82,6 +83,14 @@ async def forwarders(connection: Connection, chain: str, asset: str) -> list[byt
     values = {"chain": chain, "asset": asset, "newest": NEWEST_FORWARDERS}
     found = await (await connection.execute(_SQL["forwarders"], values)).fetchall()
     return [bytes(row["script"]) for row in found]
+
+
+async def cold_moves(connection: Connection, chain: str) -> list[ColdFacts]:
+    """Read what the cold Safe's owners moved by hand and what is not final yet."""
+    return [
+        ColdFacts(row["asset"], int(row["amount"]), row["kind"] == "refill", row["txid"])
+        for row in await _rows(connection, "cold_moves", chain)
+    ]
 
 
 async def relay_gas(connection: Connection, chain: str) -> int:

@@ -35,3 +35,26 @@ END $$;
 
 GRANT SELECT, INSERT ON safe_handover, safe_measure TO strongroom_treasury;
 GRANT SELECT ON safe_handover, safe_measure TO strongroom_api, strongroom_worker;
+
+-- What the cold Safe's owners signed offline and gave to us to send, by its safeTxHash; what it moves is booked when final.
+-- `passed`: another transaction of the cold Safe has used its nonce for good.
+CREATE TABLE safe_cold (
+    chain text NOT NULL,
+    effect text NOT NULL CHECK (effect ~ '^0x[0-9a-f]{64}$'),
+    nonce bigint NOT NULL CHECK (nonce >= 0),
+    kind text NOT NULL CHECK (kind IN ('refill', 'withdrawal', 'limit')),
+    asset text NOT NULL,
+    amount numeric(78, 0) NOT NULL CHECK (amount >= 0),
+    state text NOT NULL DEFAULT 'sent' CHECK (state IN ('sent', 'final', 'passed')),
+    reason text NOT NULL DEFAULT '',
+    txid text,
+    height bigint,
+    block_hash text,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chain, effect),
+    CHECK ((height IS NULL) = (block_hash IS NULL) AND (height IS NULL) = (txid IS NULL)),
+    CHECK ((state = 'final') <= (height IS NOT NULL))
+);
+
+GRANT SELECT, INSERT, UPDATE ON safe_cold TO strongroom_treasury;
+GRANT SELECT ON safe_cold TO strongroom_api, strongroom_worker;

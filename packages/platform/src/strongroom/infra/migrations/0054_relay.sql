@@ -21,7 +21,7 @@ CREATE TABLE outbound_relayer (
 CREATE TABLE outbound_relay (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     chain text NOT NULL,
-    purpose text NOT NULL CHECK (purpose IN ('safe', 'gather', 'deploy')),
+    purpose text NOT NULL CHECK (purpose IN ('safe', 'gather', 'deploy', 'cold')),
     reference text NOT NULL CHECK (char_length(reference) BETWEEN 1 AND 200),
     target bytea NOT NULL CHECK (octet_length(target) = 20),
     data bytea NOT NULL,
@@ -127,6 +127,11 @@ CREATE TRIGGER outbound_relay_version_wake AFTER INSERT OR UPDATE OF state ON ou
 GRANT SELECT, INSERT, UPDATE ON outbound_relayer, outbound_relay, outbound_relay_nonce, outbound_relay_version
     TO strongroom_treasury;
 GRANT SELECT, INSERT ON outbound_relay_history TO strongroom_treasury;
--- Signed bytes are nobody else's business.
-GRANT SELECT ON outbound_relayer, outbound_relay, outbound_relay_nonce, outbound_relay_history
-    TO strongroom_api, strongroom_worker;
+-- Signed bytes are nobody else's business, nor are calls: one to a Safe carries the signatures that execute it.
+GRANT SELECT ON outbound_relayer, outbound_relay_nonce, outbound_relay_history TO strongroom_api, strongroom_worker;
+REVOKE SELECT ON outbound_relay, outbound_relay_version FROM strongroom_auditor;
+GRANT SELECT (id, chain, purpose, reference, target, gas_limit, state, reason, txid, height, block_hash, success, gas_used,
+    fee, attempts, failures, retry_at, request_id, created_at, updated_at) ON outbound_relay
+    TO strongroom_api, strongroom_worker, strongroom_auditor;
+GRANT SELECT (nonce_id, number, kind, gas_limit, max_fee, tip, state, txid, offered_at, created_at) ON outbound_relay_version
+    TO strongroom_auditor;

@@ -82,7 +82,7 @@ class Assigning:
             relay, call = await store.lock_relay(connection, relay_id)
             if await self._carried(connection, relay):
                 return
-            cost = call.gas_limit * fees.max_fee
+            cost = self.relaying.worst(call.gas_limit, fees)
             account = rules.choose_relayer(accounts, open_nonces, cost)
             problem = await self.relaying.why_not(connection, cost)
             if account is None:
@@ -97,7 +97,7 @@ class Assigning:
         chain = self.relaying.chain
         for skipped in range(account.next_nonce, account.nonce):
             await store.insert_foreign(connection, account, chain, skipped, now)
-        worst = call.gas_limit * fees.max_fee
+        worst = self.relaying.worst(call.gas_limit, fees)
         nonce = await store.insert_nonce(connection, account, chain, account.nonce, call.relay_id, worst, now)
         await store.insert_version(connection, nonce, 1, VersionKind.CALL, call.gas_limit, fees, now)
         arrow, reason = f"→ nonce {account.nonce}", f"of 0x{account.address.hex()}"

@@ -22,6 +22,7 @@ class RelayPurpose(StrEnum):
     SAFE = "safe"  # the execution of what a Safe's owners signed
     GATHER = "gather"  # forwarders swept to the treasury
     DEPLOY = "deploy"  # a contract made by calling its factory
+    COLD = "cold"  # the execution of what the cold Safe's owners signed offline
 
 
 class RelayState(StrEnum):

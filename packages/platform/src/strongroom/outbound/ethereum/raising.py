@@ -88,6 +88,7 @@ class Raising:
     ) -> None:
         number = nonce.newest.number + 1
         await store.insert_version(connection, nonce.id, number, kind, gas_limit, fees, self.relaying.now())
+        await store.run(connection, "raise_worst", id=nonce.id, worst=self.relaying.worst(gas_limit, fees))
         arrow = f"version {number - 1} → version {number} ({kind})"
         reason = f"nonce {nonce.nonce}: {fees.max_fee} wei for a gas"
         relay = nonce.relay_id
@@ -108,7 +109,7 @@ class Raising:
             return 0
         async with transaction(relaying.pool) as connection:
             await relaying.spenders(connection)
-            worst = gas_limit * chosen.max_fee
+            worst = relaying.worst(gas_limit, chosen)
             known = await store.known_nonces(connection, relaying.chain, account.address, missing)
             if missing in known or await relaying.why_not(connection, worst):
                 return 0

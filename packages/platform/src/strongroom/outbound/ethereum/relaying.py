@@ -10,7 +10,7 @@ from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings, EthereumSettings, SettingsError
 from strongroom.outbound.ethereum import rules, store
 from strongroom.outbound.ethereum.keys import RelayerKeys
-from strongroom.outbound.ethereum.model import Account, Alarm, RelayNode, RelayNonce
+from strongroom.outbound.ethereum.model import Account, Alarm, Fees, RelayNode, RelayNonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Relaying:
     def ceiling(self) -> int:
         """The most that a gas may cost, in wei."""
         return self.limits.fee_ceiling_gwei * rules.GWEI
+
+    def worst(self, gas_limit: int, fees: Fees) -> int:
+        """Give the most that a call is to cost, in wei: all its gas at its fee, and what a rollup takes beside."""
+        return gas_limit * fees.max_fee + self.limits.l1_fee_margin
 
     def now(self) -> datetime:
         """Give the time."""

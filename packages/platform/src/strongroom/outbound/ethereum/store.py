@@ -159,7 +159,7 @@ async def waiting_reasons(connection: Connection, chain: str) -> list[str]:
 async def insert_version(
     connection: Connection, nonce_id: int, number: int, kind: VersionKind, gas_limit: int, fees: Fees, now: datetime
 ) -> None:
-    """Record a version, before it is signed, and what its nonce may cost from now on."""
+    """Record a version, before it is signed; what its nonce may cost is its caller's to record."""
     await run(
         connection,
         "insert_version",
@@ -171,7 +171,6 @@ async def insert_version(
         tip=fees.tip,
         now=now,
     )
-    await run(connection, "raise_worst", id=nonce_id, worst=gas_limit * fees.max_fee)
 
 
 async def states(connection: Connection) -> list[RelayerState]:

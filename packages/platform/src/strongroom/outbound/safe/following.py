@@ -20,7 +20,7 @@ from strongroom.outbound import books as slot_books
 from strongroom.outbound import following, moves
 from strongroom.outbound import store as slots
 from strongroom.outbound.model import OpenSlot, Outcome, Payment, SlotState
-from strongroom.outbound.safe import books, building, store
+from strongroom.outbound.safe import books, building, offline, store
 from strongroom.outbound.safe.model import PAYING_VERSION, Measured
 from strongroom_core.ids import SlotId
 
@@ -51,6 +51,8 @@ async def settle(pool: Pool, settings: ChainSettings) -> int:
     async with transaction(pool) as connection:
         height = await slots.number(connection, "height", "height", chain=settings.id)
         deep = height - settings.horizon + 1
+        # First: what a final slot took from hot may have come by a refill before it.
+        await offline.settle(connection, settings.id, deep)
         found = await slots.ids(connection, "deep_enough", chain=settings.id, height=deep)
         return sum([await _end(connection, slot_id) for slot_id in found])
 
@@ -65,6 +67,7 @@ async def _apply(connection: Connection, settings: ChainSettings, event: ChainEv
         await slots.run(connection, "set_height", chain=settings.id, height=event.height, event=event.id)
     elif event.kind is EventKind.DISCONNECTED:
         await slots.run(connection, "set_height", chain=settings.id, height=event.height - 1, event=event.id)
+        await store.run(connection, "cold_undone", chain=settings.id, hash=event.block_hash)
         for slot_id in await slots.ids(connection, "slots_in_block", chain=settings.id, hash=event.block_hash):
             await following.take_back(connection, slot_id, event.height)
 
@@ -78,7 +81,10 @@ async def _executed(
     is gives nothing back by itself: ``passing`` does, once the Safe's own nonce says that a slot cannot happen any
     more.
     """
-    safe = building.contracts(settings).hot_safe_text
+    places = building.contracts(settings)
+    safe = places.hot_safe_text
+    if spend.prev_txid == places.cold_safe_text:
+        await offline.executed(connection, settings.id, event, tx, spend)
     if spend.prev_txid != safe:
         return
     slot_id = await store.slot_of_effect(connection, settings.id, spend.effect)

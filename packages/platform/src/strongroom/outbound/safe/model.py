@@ -7,6 +7,7 @@ same nonce. Both versions can be executed, but never both: the Safe counts its n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Protocol
 
 from strongroom.chains.ethereum.model import Block
@@ -42,6 +43,11 @@ class Contracts:
     def hot_safe_text(self) -> str:
         """How facts and slots name the hot Safe: ``0x`` and 40 lower-case hex digits."""
         return f"0x{self.hot_safe.hex()}"
+
+    @property
+    def cold_safe_text(self) -> str:
+        """How facts name the cold Safe."""
+        return f"0x{self.cold_safe.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +171,24 @@ class Funds:
     hot: int
     cold: int
     left: int
+
+
+class ColdKind(StrEnum):
+    """What the cold Safe's owners can be asked to sign."""
+
+    REFILL = "refill"  # to the hot Safe, beyond the allowance
+    WITHDRAWAL = "withdrawal"  # out of the house
+    LIMIT = "limit"  # of the allowance
+
+
+@dataclass(frozen=True, slots=True)
+class ColdMove:
+    """What one transaction of the cold Safe does: base units of an asset to ``to``, or its allowance in 24 hours."""
+
+    kind: ColdKind
+    asset: Asset
+    amount: int
+    to: bytes
 
 
 def portions_of(outputs: tuple[OwnOutput, ...], key_set: str) -> tuple[Portion, ...]:

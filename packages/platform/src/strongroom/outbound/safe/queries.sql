@@ -65,3 +65,30 @@ SELECT number, attempt FROM safe_handover WHERE slot_id = %(slot)s ORDER BY numb
 
 -- name: is_due
 SELECT retry_at <= now() AS due FROM outbound_slot WHERE id = %(slot)s;
+
+-- name: insert_cold
+INSERT INTO safe_cold (chain, effect, nonce, kind, asset, amount)
+VALUES (%(chain)s, %(effect)s, %(nonce)s, %(kind)s, %(asset)s, %(amount)s)
+ON CONFLICT (chain, effect) DO NOTHING;
+
+-- name: cold_executed
+UPDATE safe_cold SET txid = %(txid)s, height = %(height)s, block_hash = %(hash)s
+WHERE chain = %(chain)s AND effect = %(effect)s AND state <> 'final';
+
+-- name: cold_undone
+UPDATE safe_cold SET txid = NULL, height = NULL, block_hash = NULL
+WHERE chain = %(chain)s AND block_hash = %(hash)s AND state <> 'final';
+
+-- name: cold_deep
+SELECT effect, nonce, kind, asset, amount, txid FROM safe_cold
+WHERE chain = %(chain)s AND state <> 'final' AND height <= %(height)s ORDER BY nonce FOR UPDATE;
+
+-- name: cold_final
+UPDATE safe_cold SET state = 'final', reason = '' WHERE chain = %(chain)s AND effect = %(effect)s;
+
+-- name: cold_passed
+UPDATE safe_cold SET state = 'passed', reason = 'another transaction of the cold Safe has used its nonce'
+WHERE chain = %(chain)s AND nonce = %(nonce)s AND state = 'sent' AND height IS NULL;
+
+-- name: cold_reason
+UPDATE safe_cold SET reason = %(reason)s WHERE chain = %(chain)s AND effect = %(effect)s;

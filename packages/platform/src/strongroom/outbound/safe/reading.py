@@ -25,14 +25,14 @@ _ERROR: Final = bytes.fromhex("08c379a0")
 _REASON_MAX: Final = 200
 
 
-async def nonce(node: SafeNode, places: Contracts, block: Place = "latest") -> int:
-    """Give the hot Safe's next nonce."""
-    return int.from_bytes(await node.call(places.hot_safe, _NONCE, block), "big")
+async def nonce(node: SafeNode, places: Contracts, block: Place = "latest", *, safe: bytes | None = None) -> int:
+    """Give the next nonce of the hot Safe, or of another ``safe``."""
+    return int.from_bytes(await node.call(safe or places.hot_safe, _NONCE, block), "big")
 
 
-async def owners(node: SafeNode, places: Contracts) -> frozenset[bytes]:
-    """Give the hot Safe's owners as they are now."""
-    found = await node.call(places.hot_safe, _GET_OWNERS)
+async def owners(node: SafeNode, places: Contracts, *, safe: bytes | None = None) -> frozenset[bytes]:
+    """Give the owners of the hot Safe, or of another ``safe``, as they are now."""
+    found = await node.call(safe or places.hot_safe, _GET_OWNERS)
     words = [found[at : at + WORD] for at in range(2 * WORD, len(found), WORD)]
     return frozenset(item[-ADDRESS_BYTES:] for item in words)
 
@@ -78,10 +78,15 @@ async def would_fail(node: SafeNode, places: Contracts, calls: Iterable[Call], g
     raise NodeError(message)
 
 
-async def exec_fails(node: SafeNode, places: Contracts, calldata: bytes, gas: int) -> str | None:
-    """Run an ``execTransaction`` on the latest block with the gas it will have; why it fails, None if it does not."""
+async def exec_fails(
+    node: SafeNode, places: Contracts, calldata: bytes, gas: int, *, safe: bytes | None = None
+) -> str | None:
+    """Run an ``execTransaction`` on the latest block with the gas it will have; why it fails, None if it does not.
+
+    Of the hot Safe, or of another ``safe``.
+    """
     try:
-        await node.call(places.hot_safe, calldata, sender=places.multisend, gas=gas)
+        await node.call(safe or places.hot_safe, calldata, sender=places.multisend, gas=gas)
     except CallRevertedError as error:
         return reason_of(error.data)
     except NodeRefusedError as error:

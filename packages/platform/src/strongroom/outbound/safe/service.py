@@ -13,8 +13,19 @@ from strongroom.outbound import store as slots
 from strongroom.outbound.ethereum import relay
 from strongroom.outbound.ethereum.model import Relayed, RelayPurpose
 from strongroom.outbound.model import OpenSlot, Payment
-from strongroom.outbound.safe import building, handing, reading, rules, store
-from strongroom.outbound.safe.model import Contracts, Funds, Portion, SafeDraft, SafeNode, SafeSlot, Standing
+from strongroom.outbound.safe import building, handing, offline, reading, rules, store
+from strongroom.outbound.safe.model import (
+    ColdMove,
+    Contracts,
+    Funds,
+    Portion,
+    SafeBuilt,
+    SafeDraft,
+    SafeNode,
+    SafeSlot,
+    Standing,
+)
+from strongroom.outbound.safe.offline import ColdSafe
 from strongroom_core.assets import Asset
 from strongroom_core.evm import Call
 from strongroom_core.ids import SlotId
@@ -125,3 +136,28 @@ async def gather(connection: Connection, settings: ChainSettings, reference: str
 async def gathered(connection: Connection, settings: ChainSettings, reference: str) -> Relayed | None:
     """Tell how a sweep of forwarders stands."""
     return await relay.find(connection, settings.id, RelayPurpose.GATHER, reference)
+
+
+def cold_safe(settings: ChainSettings, node: SafeNode) -> ColdSafe:
+    """Give the cold Safe of a chain: what its owners can be asked to sign offline, and whether it can be sent."""
+    return ColdSafe(settings, node)
+
+
+async def find_cold(connection: Connection, settings: ChainSettings, effect: str) -> Relayed | None:
+    """Tell how a transaction of the cold Safe stands with the relayer; None where it is to be sent, or again."""
+    return await offline.find(connection, settings, effect)
+
+
+async def send_cold(
+    connection: Connection, settings: ChainSettings, move: ColdMove, built: SafeBuilt, raw: bytes
+) -> Relayed | None:
+    """Have the relayer execute what the cold Safe's owners signed, once; booked when it is final.
+
+    Raises ``ColdCapitalError``, ``RelayConflictError``.
+    """
+    return await offline.send(connection, settings, move, built, raw)
+
+
+async def house_capital(connection: Connection, asset: Asset) -> int:
+    """Give what the house has of an asset of its own, less the gas that was spent, in base units."""
+    return await offline.capital(connection, asset)
