@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.fixtures.ethereum_house",
     "tests.fixtures.crashes",
     "tests.fixtures.shared_data",
+    "tests.fixtures.tokens",
 ]

@@ -197,9 +197,27 @@ async def test_a_chain_may_be_believed_by_its_own_finality(pg: Database, feed: F
             feed.status("ok", finalized=finalized)
             await bank.follow()
             assert (await bank.the_deposit()).state is DepositState.CONFIRMING
+        assert (await bank.the_deposit()).confirmations_needed is None, "no count decides"
         feed.status("ok", finalized=height)
         await bank.follow()
         assert (await bank.the_deposit()).state is DepositState.CREDITED
+
+
+async def test_what_waits_for_the_final_block_does_so_though_the_settings_go_back_to_counting(
+    pg: Database, feed: Feed
+) -> None:
+    async with open_bank(pg, devnet(assets=HELD, ethereum=ethereum(confirm_by="finalized"))) as bank:
+        feed.connect(transfers(((await bank.address()).script, 1_000_000, TOKEN)))
+        height = feed.height
+        await bank.follow()
+        bank.chain = devnet(assets=HELD)
+        feed.mine(80)
+        await bank.follow()
+        assert (await bank.the_deposit()).state is DepositState.CONFIRMING
+        feed.status("ok", finalized=height)
+        await bank.follow()
+        assert (await bank.the_deposit()).state is DepositState.CREDITED
+        assert bank.payloads("deposit.credited")[0]["confirmations_needed"] is None
 
 
 async def test_the_largest_amount_there_is_is_credited_exactly(bank: Bank, feed: Feed) -> None:

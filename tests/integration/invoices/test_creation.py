@@ -67,6 +67,13 @@ async def test_the_payer_sees_nothing_of_the_merchant_but_its_name(shop: Shop) -
     assert "deposit_id" not in view["payments"][0]
 
 
+async def test_a_payment_that_waits_for_the_final_block_tells_of_no_count_to_reach(shop: Shop) -> None:
+    invoice = await shop.invoice()
+    await shop.pay(invoice, "confirming", 1_000_000, confirmations=30, confirmations_needed=None)
+    view = service.merchant_view(await shop.get(invoice), shop.settings)
+    assert (view["payments"][0]["confirmations"], view["payments"][0]["confirmations_needed"]) == (30, None)
+
+
 @pytest.mark.parametrize(
     ("amount", "currency", "code"),
     [

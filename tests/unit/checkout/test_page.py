@@ -117,3 +117,20 @@ def test_the_path_draws_exactly_the_symbols_dark_modules():
     }
     assert drawn == wanted
     assert code.size == len(rows) + 8
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (0, "0 confirmations, waiting for the network to call it final"),
+        (1, "1 confirmation, waiting for the network to call it final"),
+        (30, "30 confirmations, waiting for the network to call it final"),
+    ],
+)
+def test_where_the_network_says_what_is_final_no_count_is_promised(now: int, words: str) -> None:
+    state_ = "confirming" if now else "seen"
+    page = shown(view("processing", "none", payment(state_, DUE, now, None), payment("confirming", 1, 1, 3)))["page"]
+    assert words in page["detail"]
+    assert " of " not in page["detail"]
+    (told, _) = page["payments"]
+    assert told["words"] == (words if now else "Seen, not in a block yet")

@@ -20,7 +20,9 @@ def btc(base_units: int) -> Amount:
     return Amount(REGTEST_BTC, base_units)
 
 
-def payment(state: str = "seen", amount: int = DUE, confirmations: int = 0, needed: int = 3, **more: Any) -> Payment:
+def payment(
+    state: str = "seen", amount: int = DUE, confirmations: int = 0, needed: int | None = 3, **more: Any
+) -> Payment:
     fields: dict[str, Any] = {
         "deposit_id": DepositId.new(),
         "txid": "ab" * 32,

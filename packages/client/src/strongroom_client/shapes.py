@@ -18,7 +18,10 @@ class Page(TypedDict, Generic[Item]):
 
 
 class InvoicePayment(TypedDict):
-    """One on-chain payment on an invoice's address; in another asset than the invoice's it pays nothing of it."""
+    """One on-chain payment on an invoice's address; in another asset than the invoice's it pays nothing of it.
+
+    ``confirmations_needed`` is None where it is confirmed once its network calls its block final.
+    """
 
     deposit_id: str
     txid: str
@@ -28,7 +31,7 @@ class InvoicePayment(TypedDict):
     amount: str
     state: str
     confirmations: int
-    confirmations_needed: int
+    confirmations_needed: int | None
 
 
 class Invoice(TypedDict):

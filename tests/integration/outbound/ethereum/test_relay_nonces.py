@@ -250,6 +250,27 @@ async def test_the_budget_of_a_day_is_never_exceeded_and_opens_again(
         assert world.effects(waiting) == 1
 
 
+async def test_what_a_rollup_may_take_beside_gas_counts_in_budget_and_balance_whatever_is_raised(
+    pg: Database, make_ethereum_node: EthereumNodeFactory, tmp_path: Path
+) -> None:
+    node, margin = make_ethereum_node(automine=False), ETH // 10
+    async with make_world(pg, node, tmp_path, l1_fee_margin=margin, gas_budget_per_day=2 * margin) as world:
+        for number in (1, 2):
+            await world.submit(number)
+        await world.turn()
+        dearest = "(SELECT max(gas_limit * max_fee) FROM outbound_relay_version WHERE nonce_id = id)"
+        beside = f"SELECT worst - {dearest}, worst FROM outbound_relay_nonce"
+        ((margin_kept, first),) = world.pg.execute(beside)
+        assert margin_kept == margin
+        assert (await world.found(2)).reason.startswith(Alarm.BUDGET_SPENT)
+        world.pg.execute("UPDATE outbound_relay_nonce SET underpriced = true")
+        await world.turn()
+        ((margin_kept, raised),) = world.pg.execute(beside)
+        assert margin_kept == margin
+        assert raised != first, "it was replaced"
+        assert (await world.states())[0].spent == raised
+
+
 async def test_a_nonce_taken_in_a_younger_block_than_it_was_seen_in_waits_anew(world: RelayWorld) -> None:
     """Its block is orphaned and it is taken again, unseen: only blocks on the active chain count for the horizon."""
     await world.submit(1)

@@ -52,7 +52,10 @@ class NewInvoice(_Input, frozen=True, kw_only=True):
 
 
 class Payment(_Shape, frozen=True, kw_only=True):
-    """One deposit on an invoice's address. In another ``asset`` than the invoice's it is yours, and pays none of it."""
+    """One deposit on an invoice's address. In another ``asset`` than the invoice's it is yours, and pays none of it.
+
+    ``confirmations_needed`` is null where no count decides: it is confirmed once its network calls its block final.
+    """
 
     deposit_id: str
     txid: str
@@ -63,7 +66,7 @@ class Payment(_Shape, frozen=True, kw_only=True):
     amount_base_units: BaseUnits
     state: str
     confirmations: int
-    confirmations_needed: int
+    confirmations_needed: int | None
     below_minimum: bool
     first_seen_at: Time
 
@@ -136,7 +139,10 @@ class DepositAddress(_Shape, frozen=True, kw_only=True):
 
 
 class Deposit(_Shape, frozen=True, kw_only=True):
-    """One incoming payment on a chain; ``credited`` is what it added to your balance, net of ``fee``."""
+    """One incoming payment on a chain; ``credited`` is what it added to your balance, net of ``fee``.
+
+    ``confirmations_needed`` is null where no count decides: it is confirmed once its network calls its block final.
+    """
 
     id: str
     asset: str
@@ -158,7 +164,7 @@ class Deposit(_Shape, frozen=True, kw_only=True):
     exception: str | None
     replaced_by: str | None
     confirmations: int
-    confirmations_needed: int
+    confirmations_needed: int | None
     below_minimum: bool
     rbf: bool
     cycle: int

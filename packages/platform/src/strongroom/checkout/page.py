@@ -90,8 +90,7 @@ def _with_signal(payment: Mapping[str, Any], deposit: Deposit | None) -> dict[st
 def _payment(payment: Mapping[str, Any], wanted: str, deposit: Deposit | None) -> dict[str, str]:
     state_words = words.PAYMENT_STATES[payment["state"]]
     if payment["state"] == "confirming":
-        needed = words.counted(int(payment["confirmations_needed"]), "confirmation")
-        state_words = f"{payment['confirmations']} of {needed}"
+        state_words = words.progress(payment)
     txid = payment["txid"]
     return {
         "key": ":".join(map(str, _key(payment))),

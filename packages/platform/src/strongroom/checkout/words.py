@@ -232,8 +232,20 @@ def _confirmations(view: Mapping[str, Any]) -> str:
     under_way = [item for item in _own(view) if item["state"] in {"seen", "confirming"}]
     if not under_way:
         return "It is being credited."
-    slowest = max(under_way, key=lambda item: int(item["confirmations_needed"]) - int(item["confirmations"]))
-    return f"{slowest['confirmations']} of {counted(int(slowest['confirmations_needed']), 'confirmation')}."
+    return f"{progress(max(under_way, key=_missing))}."
+
+
+def _missing(payment: Mapping[str, Any]) -> tuple[bool, int]:
+    needed = payment["confirmations_needed"]
+    return needed is None, int(needed or 0) - int(payment["confirmations"])
+
+
+def progress(payment: Mapping[str, Any]) -> str:
+    """Say how far a payment is confirmed, and what it waits for: a count, or that the network calls its block final."""
+    needed, now = payment["confirmations_needed"], int(payment["confirmations"])
+    if needed is None:
+        return f"{counted(now, 'confirmation')}, waiting for the network to call it final"
+    return f"{now} of {counted(int(needed), 'confirmation')}"
 
 
 def counted(number: int, noun: str) -> str:

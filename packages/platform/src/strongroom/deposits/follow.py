@@ -158,12 +158,7 @@ def _new(batch: Batch, event: ChainEvent, tx: ObservedTx, output: ObservedOutput
         rbf=tx.rbf,
         below_minimum=terms is not None and output.amount < terms.minimum_deposit,
         wrong_asset=address.asset is not None and address.asset != output.asset,
-        confirmations_needed=rules.confirmations_needed(
-            [(tier.confirmations, tier.amount_max) for tier in _tiers(chain, terms)],
-            at_stake,
-            coinbase=output.coinbase,
-            maturity=chain.coinbase_maturity,
-        ),
+        confirmations_needed=None if _by_finality(chain) else _needed(chain, output, at_stake),
         state=DepositState.CONFIRMING if in_block else DepositState.SEEN,
         height=event.height if in_block else None,
         block_hash=event.block_hash if in_block else None,
@@ -178,6 +173,15 @@ def _new(batch: Batch, event: ChainEvent, tx: ObservedTx, output: ObservedOutput
         credited_at=None,
     )
     return Change(None, deposit, str(event.kind), event.id)
+
+
+def _needed(chain: ChainSettings, output: ObservedOutput, at_stake: int) -> int:
+    tiers = [(tier.confirmations, tier.amount_max) for tier in _tiers(chain, _terms(chain).get(output.asset))]
+    return rules.confirmations_needed(tiers, at_stake, coinbase=output.coinbase, maturity=chain.coinbase_maturity)
+
+
+def _by_finality(chain: ChainSettings) -> bool:
+    return chain.ethereum is not None and chain.ethereum.confirm_by == "finalized"
 
 
 def _terms(chain: ChainSettings) -> dict[str, AssetSettings]:
@@ -239,7 +243,8 @@ def minimums(chain: ChainSettings) -> dict[str, int]:
 
 
 def _settled(chain: ChainSettings, deposit: Deposit, tip_height: int, finalized: int | None) -> Change | None:
-    if chain.ethereum is not None and chain.ethereum.confirm_by == "finalized":
+    # What was told to wait for the final block does so, whatever the settings say by now.
+    if _by_finality(chain) or deposit.confirmations_needed is None:
         return rules.finalize(deposit, tip_height, finalized)
     return rules.deepen(deposit, tip_height)
 

@@ -58,6 +58,7 @@ class Deposit:
 
     ``credited`` is what stands in the books now, net of ``fee``. ``cycle`` counts from 1 and grows each time that it
     confirms again after a reversal; ``credited_cycle`` is the last cycle that was credited, 0 for none.
+    ``confirmations_needed`` is none where the chain itself says what is final.
     """
 
     id: DepositId
@@ -77,7 +78,7 @@ class Deposit:
     rbf: bool
     below_minimum: bool
     wrong_asset: bool
-    confirmations_needed: int
+    confirmations_needed: int | None
     state: DepositState
     height: int | None
     block_hash: str | None

@@ -148,7 +148,8 @@ def mempool_removed(deposit: Deposit, event: ChainEvent) -> Change | None:
 def deepen(deposit: Deposit, tip_height: int) -> Change | None:
     """Compare an open deposit with the tip: deep enough is confirmed, no longer deep enough is confirming again."""
     depth = confirmations(deposit.height, tip_height)
-    return _settled(deposit, depth, "deep-enough" if depth >= deposit.confirmations_needed else None)
+    needed = deposit.confirmations_needed
+    return _settled(deposit, depth, "deep-enough" if needed is not None and depth >= needed else None)
 
 
 def finalize(deposit: Deposit, tip_height: int, finalized_height: int | None) -> Change | None:

@@ -142,6 +142,8 @@ class EthereumSettings(_Section, frozen=True, kw_only=True):
 
     A block counts when ``agree_min`` of the nodes name the same hash; 1 is for test chains only. Deposits are confirmed
     by depth, or when their block is ``finalized`` by the chain. Addresses are checksummed (EIP-55). Amounts are wei.
+    ``l1_fee_margin`` is what a rollup may take for one call beside its gas (Base and Optimism: the L1 data fee, which a
+    chain tx does not bound); it counts, in a relayer's balance and the day's budget, until the real fee is known.
     """
 
     rpc_urls: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -157,6 +159,7 @@ class EthereumSettings(_Section, frozen=True, kw_only=True):
     gas_budget_per_day: Natural = 10**17
     gas_low: Natural = 10**16
     fee_ceiling_gwei: Positive = 200
+    l1_fee_margin: Natural = 0
     logs_range_max: Positive = 2000
 
     def __post_init__(self) -> None:

@@ -72,7 +72,10 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One deposit on an invoice's address; ``amount`` in base units of ``asset``, which need not be the invoice's."""
+    """One deposit on an invoice's address; ``amount`` in base units of ``asset``, which need not be the invoice's.
+
+    ``confirmations_needed`` is none where the chain itself says what is final.
+    """
 
     deposit_id: DepositId
     txid: str
@@ -82,7 +85,7 @@ class Payment:
     state: PaymentState
     cycle: int
     confirmations: int
-    confirmations_needed: int
+    confirmations_needed: int | None
     below_minimum: bool
     first_seen_at: datetime
 

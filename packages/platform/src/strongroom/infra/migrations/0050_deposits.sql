@@ -18,7 +18,7 @@ CREATE TABLE deposit (
     rbf boolean NOT NULL,
     below_minimum boolean NOT NULL,
     wrong_asset boolean NOT NULL, -- the address was handed out to be paid in another asset
-    confirmations_needed integer NOT NULL CHECK (confirmations_needed > 0),
+    confirmations_needed integer CHECK (confirmations_needed > 0), -- none: the chain itself says what is final
     state text NOT NULL CHECK (state IN ('seen', 'confirming', 'confirmed', 'held', 'credited', 'reversed', 'dropped')),
     height bigint,
     block_hash text,

@@ -44,6 +44,8 @@ CREATE TABLE outbound_version (
     virtual_bytes integer NOT NULL CHECK (virtual_bytes >= 0),
     rate integer NOT NULL CHECK (rate >= 0),
     raw bytea,
+    -- For those who may know that it is signed, but not how.
+    signed boolean NOT NULL GENERATED ALWAYS AS (raw IS NOT NULL) STORED,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (slot_id, number),
     UNIQUE (slot_id, txid)
@@ -187,6 +189,12 @@ GRANT SELECT, INSERT, UPDATE ON outbound_slot, outbound_version, outbound_coin, 
     outbound_void, outbound_signer, outbound_height TO strongroom_treasury;
 GRANT SELECT, INSERT ON outbound_own_output, outbound_history TO strongroom_treasury;
 -- Cancelling and expiring ask for a void where a signer may have seen the payout.
-GRANT SELECT ON outbound_slot, outbound_version, outbound_coin, outbound_own_output, outbound_payment, outbound_answer,
+GRANT SELECT ON outbound_slot, outbound_coin, outbound_own_output, outbound_payment,
     outbound_void, outbound_signer, outbound_history, outbound_height TO strongroom_api, strongroom_worker;
+-- What signers answered is executed by whoever has it: only the treasury reads it, not even the auditor, who reads all else.
+REVOKE SELECT ON outbound_version, outbound_answer FROM strongroom_auditor;
+GRANT SELECT (slot_id, number, state, txid, fee, virtual_bytes, rate, signed, created_at) ON outbound_version
+    TO strongroom_api, strongroom_worker, strongroom_auditor;
+GRANT SELECT (slot_id, number, signer, state, tag, reason, payout_id, row, asked_at, answered_at) ON outbound_answer
+    TO strongroom_api, strongroom_worker, strongroom_auditor;
 GRANT INSERT ON outbound_void TO strongroom_api, strongroom_worker;

@@ -60,7 +60,7 @@ CREATE TABLE invoice_payment (
         CHECK (state IN ('seen', 'confirming', 'confirmed', 'held', 'credited', 'reversed', 'dropped')),
     cycle integer NOT NULL,
     confirmations integer NOT NULL,
-    confirmations_needed integer NOT NULL,
+    confirmations_needed integer,                               -- none: the chain itself says what is final
     below_minimum boolean NOT NULL,
     first_seen_at timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, invoice_id, deposit_id),
