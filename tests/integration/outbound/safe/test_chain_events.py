@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strongroom.ledger.model import AccountType
+from strongroom.outbound.ethereum.rules import OFFER_AGAIN_AFTER
 from strongroom.payouts.model import PayoutState
 from tests.fixtures.ethereum_house import stranger
 from tests.integration.outbound.safe.world import HORIZON, UNIT, SafeWorld
@@ -29,6 +30,7 @@ async def test_an_orphaned_execution_goes_back_and_is_executed_once_more(world: 
     for _ in range(8):
         await world.turn()
         await world.retry_now()
+        world.clock.ahead += OFFER_AGAIN_AFTER
         world.node.mine()
         if (await world.payout(shop, payout.id)).state is PayoutState.FINAL:
             break
