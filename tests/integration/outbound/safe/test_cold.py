@@ -195,6 +195,20 @@ async def test_a_withdrawal_takes_the_houses_own_money_only(world: SafeWorld, of
     assert (await report(world)).unexplained == ()
 
 
+async def test_two_withdrawals_together_never_take_more_than_the_houses_own(world: SafeWorld, office: Office) -> None:
+    cold = world.place.house.deployment.cold_safe
+    world.place.house.pay(world.place.usdt, cold, 10_000 * UNIT)  # what merchants own lies in the same Safe
+    _, first = office.propose("transfer", "USDT", "120000", "--to", text(stranger(1)))
+    office.ask("send", str(first), *office.signed(first))
+    await executed(world)  # in a block, and in no book yet
+    _, second = office.propose("transfer", "USDT", "85000", "--to", text(stranger(1)))
+    signatures = office.signed(second)
+    assert office.refused("send", str(second), *signatures) == "cold-beyond-capital"
+    await world.mine(HORIZON)
+    assert office.refused("send", str(second), *signatures) == "cold-beyond-capital"
+    assert world.held(world.place.usdt, stranger(1)) == 120_000 * UNIT
+
+
 async def test_a_limit_is_changed_and_one_beyond_the_capital_is_warned_of(world: SafeWorld, office: Office) -> None:
     told, _ = office.propose("limit", "USDC", "200001")
     assert "draws stop" in told["WARNING"]

@@ -127,7 +127,8 @@ async def send(
     connection: Connection, settings: ChainSettings, move: ColdMove, built: SafeBuilt, raw: bytes
 ) -> Relayed | None:
     """Have the relayer execute what ``checked`` gave, once. Raises ``ColdCapitalError``, ``RelayConflictError``."""
-    if move.kind is ColdKind.WITHDRAWAL and move.amount > (own := await capital(connection, move.asset)):
+    own = await capital(connection, move.asset, but=built.safe_tx.nonce)
+    if move.kind is ColdKind.WITHDRAWAL and move.amount > own:
         message = f"the house has {Amount(move.asset, own)} of its own: the rest is merchants' money"
         raise ColdCapitalError(message)
     chain, effect = settings.id, built.hash_text
@@ -140,10 +141,17 @@ async def send(
     return await find(connection, settings, effect)
 
 
-async def capital(connection: Connection, asset: Asset) -> int:
-    """Give what the house has of an asset in base units; the gas that was spent covers nobody."""
+async def capital(connection: Connection, asset: Asset, but: int = -1) -> int:
+    """Give what the house has of an asset in base units; the gas that was spent covers nobody.
+
+    Withdrawals that were sent and are not booked yet have gone already, but for one at nonce ``but``: of those at one
+    nonce only one can happen.
+    """
     paid_in = await ledger.balance(connection, Account(AccountType.HOUSE_CAPITAL, asset))
-    return max(0, paid_in + await ledger.balance(connection, Account(AccountType.NETWORK_FEES, asset)))
+    spent = -await ledger.balance(connection, Account(AccountType.NETWORK_FEES, asset))
+    place = {"chain": asset.chain_id, "asset": asset.id, "nonce": but}
+    ((leaving,),) = [row.values() for row in await store.rows(connection, "cold_leaving", **place)]
+    return max(0, paid_in - spent - int(leaving))
 
 
 async def executed(connection: Connection, chain: str, event: ChainEvent, tx: ObservedTx, spend: ObservedSpend) -> None:

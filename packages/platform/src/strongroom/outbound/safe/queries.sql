@@ -86,9 +86,14 @@ WHERE chain = %(chain)s AND state <> 'final' AND height <= %(height)s ORDER BY n
 -- name: cold_final
 UPDATE safe_cold SET state = 'final', reason = '' WHERE chain = %(chain)s AND effect = %(effect)s;
 
+-- name: cold_leaving
+SELECT coalesce(sum(amount), 0) AS leaving FROM safe_cold
+WHERE chain = %(chain)s AND asset = %(asset)s AND kind = 'withdrawal' AND state = 'sent' AND nonce <> %(nonce)s;
+
 -- name: cold_passed
+-- A Safe executes its nonces in order: what no block has at this one or before it never will be.
 UPDATE safe_cold SET state = 'passed', reason = 'another transaction of the cold Safe has used its nonce'
-WHERE chain = %(chain)s AND nonce = %(nonce)s AND state = 'sent' AND height IS NULL;
+WHERE chain = %(chain)s AND nonce <= %(nonce)s AND state = 'sent' AND height IS NULL;
 
 -- name: cold_reason
 UPDATE safe_cold SET reason = %(reason)s WHERE chain = %(chain)s AND effect = %(effect)s;

@@ -18,7 +18,6 @@ from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings
 from strongroom.infra.telemetry import on_behalf_of
 from strongroom.ledger import service as ledger
-from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound.model import Outcome, SlotKind
 from strongroom.outbound.safe import service as safes
 from strongroom.outbound.safe.model import Portion, SafeDraft, Standing, token_of
@@ -93,10 +92,7 @@ class SafePlanner:
         """Say what a thief could take of an asset, against the house's capital; and what the cold Safe has."""
         named = asset_by_id(asset)
         found = await self.safes.funds(named, height)
-        # Gas is posted as paid in by the operator and spent: what is spent covers nobody.
-        capital = await ledger.balance(connection, Account(AccountType.HOUSE_CAPITAL, named))
-        spent = -await ledger.balance(connection, Account(AccountType.NETWORK_FEES, named))
-        return Bound(asset, found.hot, found.left, max(0, capital - spent)), found.cold
+        return Bound(asset, found.hot, found.left, await safes.house_capital(connection, named)), found.cold
 
     async def _plan(self, connection: Connection, view: View, nonce: int) -> int:
         queue = await self._queue(connection)
