@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, whole
+from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, signer, whole
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -26,6 +26,7 @@ SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
     "evm_logs": evm_logs.run,
     "gas": gas.run,
     "ledger": ledger.run,
+    "signer": signer.run,
     "addresses": addresses.run,
     "invoices": invoices.run,
     "whole": whole.run,

@@ -7,7 +7,8 @@
 @notice The address of a forwarder is known before it exists: CREATE2 of this factory, of a salt (merchant branch and
         index), and of a clone of the one implementation, whose own address is CREATE2 of its code and the treasury. So the
         address is bound to the treasury by hashes alone, whoever computes it. It is deployed when first swept.
-@dev    No owner, no storage, no upgrade. Anyone may call; a call from within a token (reentrancy) can only sweep, too.
+@dev    No owner, no storage, no upgrade. Anyone may call, but not from within a token (reentrancy): a sweep in a sweep
+        fails for its gas.
 """
 
 struct Item:
@@ -16,7 +17,7 @@ struct Item:
     token: address  # zero: ETH
 
 
-# The one thing a caller is told. What went is said by the tokens' own logs, and for ETH by the Safe's SafeReceived.
+# The one thing a caller is told. What went is said by each forwarder's own log, Swept.
 event SweepFailed:
     forwarder: indexed(address)
     token: indexed(address)
@@ -33,7 +34,8 @@ CLONE_TAIL: constant(Bytes[15]) = x"5af43d82803e903d91603157fd5bf3"
 # What one item may use. A token that burns gas or loops costs its caller this much and stops nobody else.
 GAS_PER_ITEM: constant(uint256) = 300_000
 # Checked before each item: all but 1/64 of it can be handed on (EIP-150), so an item never fails for a gas limit that a
-# wallet estimated from a run in which it failed.
+# wallet estimated from a run in which it failed. More than an item gets: within an item no other can begin, so no two
+# Swept logs measure the same growth of the treasury's balance.
 GAS_BEFORE_ITEM: constant(uint256) = 310_000
 MAX_ITEMS: constant(uint256) = 128  # first sweeps of them all stay below the 2**24 gas of one chain tx (EIP-7825)
 

@@ -1,7 +1,8 @@
 """Compile contracts/ into the artifacts that the platform ships, or say whether those are what the sources give.
 
-An artifact is JSON of the ABI, the creation code and what it was made from. They are committed, so that nothing but the
-tests needs a compiler; tests/integration/contracts/test_rebuild.py compiles again and compares byte for byte.
+An artifact is JSON of the ABI, the creation code and what it was made from; the signer ships the forwarder's code
+alone. They are committed, so that nothing but the tests needs a compiler; tests/integration/contracts/test_rebuild.py
+compiles again and compares byte for byte.
 
     python tools/build_contracts.py          write them
     python tools/build_contracts.py --check  write nothing; 1 where one differs
@@ -21,6 +22,8 @@ from vyper.compiler import compile_code
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCES = CHECKOUT / "contracts"
+# Whoever sits beside the keys needs this one contract's code alone, to compute deposit addresses from.
+SIGNERS_CODE = CHECKOUT / "packages" / "signer" / "src" / "strongroom_signer" / "forwarder_code.hex"
 ARTIFACTS = CHECKOUT / "packages" / "platform" / "src" / "strongroom" / "chains" / "ethereum" / "artifacts"
 LICENSE = "Apache-2.0"
 
@@ -47,6 +50,8 @@ def build() -> dict[Path, str]:
     for source in sorted(SOURCES.rglob("*.vy")):
         folder = ARTIFACTS / source.relative_to(SOURCES).parent
         texts[folder / f"{source.stem}.json"] = artifact(source)
+    forwarder = json.loads(texts[ARTIFACTS / "Forwarder.json"])
+    texts[SIGNERS_CODE] = forwarder["bytecode"].removeprefix("0x") + "\n"
     return texts
 
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from faults import CHECKOUT, Mutant, Result, StaleError, Verdict
 
-COPIED: Final = ("packages", "tests", "tools", "benchmarks", "pyproject.toml")
+COPIED: Final = ("packages", "tests", "tools", "benchmarks", "drills", "pyproject.toml")
 SOURCES: Final = tuple(f"packages/{name}/src" for name in ("core", "client", "signer", "platform", "tracing"))
 MODULES: Final = ("strongroom_core", "strongroom_client", "strongroom_signer", "strongroom")
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- our folder in it is 0700 and has a random name

@@ -5,7 +5,8 @@
 @title A token that does to its caller what it can
 @license Apache-2.0
 @notice Every mode but 0 attacks in `transfer`: burns all gas, returns or reverts with as much data as the gas allows,
-        calls a contract of choice (reentrancy), or answers with a word that is neither true nor false.
+        calls a contract of choice (reentrancy) after the money moved or instead of moving it, or answers with a word that
+        is neither true nor false.
 """
 
 event Transfer:
@@ -21,6 +22,7 @@ CALLS_BACK: constant(uint256) = 4
 ANSWERS_TWO: constant(uint256) = 5
 BURNS_IN_BALANCE: constant(uint256) = 6
 BALANCE_OF_TWO_WORDS: constant(uint256) = 7
+CALLS_BACK_IN_VAIN: constant(uint256) = 8
 MUCH: constant(uint256) = 65_536
 
 mode: public(uint256)
@@ -46,6 +48,13 @@ def set_callback(target: address, callback: Bytes[1024]):
 def mint(to: address, amount: uint256):
     self.balances[to] += amount
     log Transfer(sender=empty(address), receiver=to, value=amount)
+
+
+@external
+def move(sender: address, to: address, amount: uint256):
+    self.balances[sender] -= amount
+    self.balances[to] += amount
+    log Transfer(sender=sender, receiver=to, value=amount)
 
 
 @external
@@ -78,6 +87,9 @@ def transfer(to: address, amount: uint256) -> Bytes[MUCH]:
         much = abi_encode(empty(uint256[MUCH // 32]))
     if mode == REVERTS_WITH_MUCH:
         raw_revert(much)
+    if mode == CALLS_BACK_IN_VAIN:
+        self.called_back = raw_call(self.target, self.callback, revert_on_failure=False)
+        return concat(empty(bytes32), b"")
     self.balances[msg.sender] -= amount
     self.balances[to] += amount
     log Transfer(sender=msg.sender, receiver=to, value=amount)

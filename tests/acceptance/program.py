@@ -18,7 +18,9 @@ MERCHANT = (sys.executable, "-m", "strongroom_client.cli")
 SECONDS = 150.0
 
 
-def run(*argv: str, cwd: Path | None = None, secret: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *argv: str, cwd: Path | None = None, secret: Path | None = None, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; a passphrase goes by file descriptor."""
     descriptor = os.open(secret, os.O_RDONLY) if secret else None
     extra = () if descriptor is None else ("--passphrase-fd", str(descriptor))
@@ -28,7 +30,7 @@ def run(*argv: str, cwd: Path | None = None, secret: Path | None = None) -> subp
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
             env=environment(),
             pass_fds=() if descriptor is None else (descriptor,),

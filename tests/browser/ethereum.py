@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,9 +18,10 @@ from strongroom.infra.settings import AssetSettings, ChainSettings, Tier
 from strongroom_core.abi import parse_address
 from strongroom_core.assets import DEVNET
 from strongroom_core.evm import ZERO_ADDRESS
-from tests.browser.house import PROCESSES, READY_SECONDS
+from tests.browser.house import PROCESSES, READY_SECONDS, wait_until_ready
 from tests.fixtures.ethereum_house import EthereumHouse
-from tests.fixtures.platform import NO_NODE, running, tail, write_settings
+from tests.fixtures.forked import STRONGROOM, command
+from tests.fixtures.platform import NO_NODE, running, write_settings
 from tests.fixtures.postgres import Database
 from tests.integration.chains.evm_support import COIN, asset_of, settings_for
 
@@ -71,8 +70,9 @@ class EvmHouse:
 
     def command(self, *words: str) -> str:
         """Run the operator's command on this platform; what it prints."""
-        command = [sys.executable, "-m", "strongroom.processes.cli", *words, "--config", str(self.folder / CONFIG)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        done = command(STRONGROOM, *words, "--config", str(self.folder / CONFIG))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def mine(self, blocks: int = 1) -> None:
         self.chain.node.mine(blocks)
@@ -138,23 +138,5 @@ def open_evm_house(database: Database, chain: EthereumHouse, folder: Path) -> It
         for name in PROCESSES:
             stack.enter_context(running(name, config, folder / f"{name}.log"))
         house = EvmHouse(database, chain, usdt, usdc, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics}", folder)
-        _wait_until_ready(house)
+        wait_until_ready(house.base_url, folder, DEVNET.id)
         yield house
-
-
-def _wait_until_ready(house: EvmHouse) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    state = "nothing answered"
-    while time.monotonic() < deadline:
-        try:
-            answer = httpx.get(f"{house.base_url}/readyz", trust_env=False)
-            state = answer.text
-            chains = {item["chain"]: item["status"] for item in answer.json().get("chains", [])}
-            if chains.get(DEVNET.id) == "ok":
-                return
-        except httpx.TransportError as error:
-            state = str(error)
-        time.sleep(0.2)
-    logs = "\n".join(tail(path, 1_500) for path in house.folder.glob("*.log"))
-    message = f"the platform is not ready: {state}\n{logs}"
-    raise AssertionError(message)

@@ -16,7 +16,7 @@ from strongroom.infra.components.hosting import free_port
 from strongroom_client.keys import MerchantKey
 from strongroom_client.signing import make_intent, sign_intent, signed_to_json
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import REGTEST_BTC
+from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
 from tests.fixtures.bitcoin import MINER_WALLET, MiningNode
 from tests.fixtures.platform import Seller, running, tail, write_settings
 from tests.fixtures.postgres import Database
@@ -109,22 +109,23 @@ def open_house(database: Database, node: MiningNode, folder: Path) -> Iterator[H
         for name in PROCESSES:
             stack.enter_context(running(name, config, folder / f"{name}.log"))
         house = House(database, node, f"http://127.0.0.1:{port}", folder)
-        _wait_until_ready(house)
+        wait_until_ready(house.base_url, folder, BITCOIN_REGTEST.id)
         yield house
 
 
-def _wait_until_ready(house: House) -> None:
+def wait_until_ready(base_url: str, folder: Path, chain: str) -> None:
+    """Wait until the API is there and a chain's watcher has caught up; else the logs in the folder say why not."""
     deadline = time.monotonic() + READY_SECONDS
     state = "nothing answered"
     while time.monotonic() < deadline:
         try:
-            answer = httpx.get(f"{house.base_url}/readyz", trust_env=False)
+            answer = httpx.get(f"{base_url}/readyz", trust_env=False)
             state = answer.text
-            if answer.is_success and all(chain["status"] == "ok" for chain in answer.json()["chains"]):
+            if {item["chain"]: item["status"] for item in answer.json().get("chains", [])}.get(chain) == "ok":
                 return
         except httpx.TransportError as error:
             state = str(error)
         time.sleep(0.1)
-    logs = "\n".join(tail(path, 1_500) for path in house.folder.glob("*.log"))
+    logs = "\n".join(tail(path, 1_500) for path in folder.glob("*.log"))
     message = f"the platform is not ready: {state}\n{logs}"
     raise AssertionError(message)

@@ -87,6 +87,39 @@ def test_a_token_payment_is_followed_from_waiting_to_paid_without_a_reload(
     phone.page.screenshot(path=shots / "usdt-paid-phone.png", full_page=True)
 
 
+def test_a_payment_is_seen_before_a_block_has_it_and_withdrawn_when_its_sender_replaces_it(
+    evm_house: EvmHouse, visit: Visit, shots: Path
+):
+    node, invoice = evm_house.chain.node, evm_house.invoice("0.02", "ETH", asset="ETH")
+    payer, due = node.dev_accounts()[3], int(invoice["amount_due_base_units"])
+    page = visit(f"/checkout/{invoice['id']}")
+    page.headline("Waiting for your payment")
+    node.rpc("evm_setAutomine", False)
+    try:
+        nonce = int(node.rpc("eth_getTransactionCount", payer, "latest"), 16)
+        sent = node.send(invoice["address"], value=due, sender=payer, nonce=nonce, gasPrice=30 * 10**9)
+        page.headline("Payment seen")
+        page.text(".payments .note", "its sender may still replace or cancel it")
+        check_page(page.page)
+        page.page.screenshot(path=shots / "eth-seen-phone.png", full_page=True)
+        (told,) = evm_house.call("GET", f"/v1/invoices/{invoice['id']}")["payments"]
+        assert (told["txid"], told["state"], told["confirmations"]) == (sent, "seen", 0)
+        node.send(payer, value=0, sender=payer, nonce=nonce, gasPrice=90 * 10**9)
+        page.headline("Your payment was withdrawn")
+        page.text(".payments .note", "replaced it by another payment")
+        again = node.send(invoice["address"], value=due, sender=payer, nonce=nonce + 1, gasPrice=30 * 10**9)
+        page.headline("Payment seen")
+        node.mine()
+        page.headline("Payment confirming")
+        node.mine()
+        page.headline("Paid")
+    finally:
+        node.rpc("evm_setAutomine", True)
+    payments = evm_house.call("GET", f"/v1/invoices/{invoice['id']}")["payments"]
+    assert {item["txid"]: item["state"] for item in payments} == {sent: "dropped", again: "credited"}
+    assert page.documents == 1
+
+
 def test_another_token_on_the_address_is_told_as_what_it_is(evm_house: EvmHouse, visit: Visit, shots: Path):
     invoice = evm_house.invoice()
     page = visit(f"/checkout/{invoice['id']}")

@@ -44,6 +44,7 @@ def settings_for(
         rpc_urls=urls or (house.node.rpc_url,),
         agree_min=agree_min,
         traces=more.pop("traces", "auto"),
+        pending=more.pop("pending", "auto"),
         confirm_by=more.pop("confirm_by", "depth"),
         logs_range_max=more.pop("logs_range_max", 2000),
         factory=text(deployment.factory),

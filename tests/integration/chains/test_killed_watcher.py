@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import random
-import sys
-import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from pathlib import Path
 
 import pytest
 
 from tests.fixtures.crashes import Lot
-from tests.integration.chains.support import CHAIN, PATIENCE_SECONDS, Scene, fold, until, watching
+from tests.integration.chains.run_watcher import live
+from tests.integration.chains.support import PATIENCE_SECONDS, Scene, fold, settings_for, until, watching
 
-PROGRAM = Path(__file__).with_name("run_watcher.py")
 ROUNDS = 10
-
-
-async def _start(scene: Scene) -> Process:
-    settings = {
-        "id": CHAIN,
-        "rpc_url": scene.node.rpc_url,
-        "cookie_file": str(scene.node.cookie_file),
-        "zmq_url": scene.node.zmq_url,
-        "poll_seconds": 0.05,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"settings": settings, "dsn": scene.database.dsn("watcher")}).encode() + b"\n")
-    await process.stdin.drain()
-    return process
 
 
 def _stir(scene: Scene, address: str, chance: random.Random) -> None:
@@ -50,15 +27,9 @@ def _stir(scene: Scene, address: str, chance: random.Random) -> None:
 
 async def _round(scene: Scene, address: str, chance: random.Random, usual: float) -> float:
     """One life of a watcher, ended around the time at which it usually records; how long the first record took."""
-    begun = time.monotonic()
-    process = await _start(scene)
-    assert process.stdout is not None
     stirring = asyncio.create_task(asyncio.to_thread(_stir, scene, address, chance))
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.stdout.readline(), usual * chance.uniform(0.7, 1.4))
-    took = time.monotonic() - begun
-    process.kill()
-    await process.wait()
+    settings = settings_for(scene.node, poll_seconds=0.05)
+    took = await live(scene.database.dsn("watcher"), settings, usual * chance.uniform(0.7, 1.4))
     await stirring
     return took
 

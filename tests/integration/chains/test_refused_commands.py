@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from strongroom_core.assets import DEVNET
 from tests.fixtures.devnet import TOKEN, devnet
+from tests.fixtures.forked import STRONGROOM, command
 from tests.fixtures.platform import NO_NODE, write_settings
 from tests.fixtures.postgres import Database
 
@@ -16,8 +16,7 @@ REFUSED = "INSERT INTO chain_refused_token (chain, asset, reason, height) VALUES
 
 
 def strongroom(config: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "strongroom.processes.cli", *words, "--config", str(config), "--dir", str(folder)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
+    return command(STRONGROOM, *words, "--config", str(config), "--dir", str(folder))
 
 
 def test_a_refused_token_is_listed_accepted_once_and_then_no_longer_refused(pg: Database, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def built() -> dict[Path, str]:
 def test_every_artifact_is_rebuilt_from_its_source_byte_for_byte(built: dict[Path, str]) -> None:
     assert build_contracts.differing(built) == []
     ours = [path for path in build_contracts.ARTIFACTS.rglob("*.json") if path.parent.name != "safe"]
-    assert sorted(built) == sorted(ours), "an artifact without a source"
+    assert sorted(built) == sorted([*ours, build_contracts.SIGNERS_CODE]), "an artifact without a source"
 
 
 def test_a_changed_byte_is_seen(built: dict[Path, str]) -> None:

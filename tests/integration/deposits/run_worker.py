@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from strongroom.deposits.jobs import follow_deposits
 from strongroom.infra.database import make_pool
@@ -12,7 +11,11 @@ from strongroom.wallets.jobs import follow_coins
 from tests.integration.wallets.key_sets import chain_settings
 
 
-async def main(dsn: str) -> None:
+def main(dsn: str) -> None:
+    asyncio.run(_work(dsn))
+
+
+async def _work(dsn: str) -> None:
     chain = chain_settings()
     async with make_pool(dsn, size=2) as pool:
         loops = [
@@ -20,7 +23,3 @@ async def main(dsn: str) -> None:
             Loop("deposits", lambda: follow_deposits(pool, chain), every_seconds=0.05, channels=("chain",)),
         ]
         await run_loops(dsn, loops)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,11 +14,12 @@ from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind
 from tests.fixtures.bitcoin import MiningNode
 from tests.fixtures.crashes import Lot
+from tests.fixtures.forked import fork
 from tests.integration.chains.support import Scene, scene_of, until, watching
+from tests.integration.deposits import run_worker
 from tests.integration.deposits.bank import Bank
 
 AMOUNT, NET = 40_000, 39_600  # one confirmation
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -107,31 +106,25 @@ async def test_a_credited_payment_that_is_double_spent_is_gone_from_the_books(ba
     assert (await bank.available(), await bank.owed()) == (0, 0)
 
 
-async def start_worker(bank: Bank) -> Process:
-    program = str(Path(__file__).with_name("run_worker.py"))
-    return await asyncio.create_subprocess_exec(
-        sys.executable, program, bank.pg.dsn("worker"), env={"PYTHONPATH": str(ROOT)}, stdout=DEVNULL, stderr=DEVNULL
-    )
-
-
 @pytest.mark.slow
 async def test_a_worker_killed_again_and_again_credits_what_the_node_shows_exactly_once(
-    bank: Bank, scene: Scene, lot: Lot
+    bank: Bank, scene: Scene, lot: Lot, tmp_path: Path
 ) -> None:
     addresses = [(await bank.address(merchant)).address for merchant in (0, 1)]
     rounds = 0
     async with watching(scene):
         for chance in lot.rounds(5):
             rounds += 1
-            process = await start_worker(bank)
+            process = fork(tmp_path / "said", run_worker.main, bank.pg.dsn("worker"))
             for address in addresses:
                 scene.node.pay(address, chance.randrange(1_000, 50_000))
             scene.node.mine(1)
-            await asyncio.sleep(0.8 + chance.random())  # a start takes about one second
+            await asyncio.sleep(0.05 + chance.random())
             scene.node.reorganise(1, keep_mempool=chance.random() < 0.5)
             await asyncio.sleep(chance.random() * 0.2)
             process.kill()
-            await process.wait()
+            process.join()
+            process.close()
         scene.node.mine(3)
         await scene.synced()
         await bank.follow()

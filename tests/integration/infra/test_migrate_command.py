@@ -19,7 +19,7 @@ from strongroom.infra.components.hosting import free_port
 from strongroom.infra.components.postgres import PostgresCluster
 from strongroom.infra.database import connect
 from strongroom.infra.settings import Role, load_settings
-from tests.acceptance.program import STRONGROOM, run
+from tests.fixtures.forked import STRONGROOM, command
 
 SETTINGS = """
 deployment = "outside"
@@ -44,7 +44,7 @@ class Outside:
         return self.folder / "strongroom.toml"
 
     def migrate(self, *options: str, owner: str = "keeper") -> Any:
-        return run(*STRONGROOM, "migrate", "--owner", owner, "--config", str(self.config), *options)
+        return command(STRONGROOM, "migrate", "--owner", owner, "--config", str(self.config), *options)
 
     def told(self, *options: str) -> dict[str, Any]:
         answer = self.migrate("--json", *options)

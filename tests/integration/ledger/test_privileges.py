@@ -23,7 +23,7 @@ FUNCTIONS = {"ledger_post", "ledger_reserve", "ledger_capture", "ledger_release"
 MAY = {
     "strongroom_api": {"ledger_reserve", "ledger_release"},
     "strongroom_watcher": set(),
-    "strongroom_worker": FUNCTIONS,
+    "strongroom_worker": FUNCTIONS | {"ledger_judge_all", "ledger_report_breach"},
     "strongroom_treasury": FUNCTIONS,
     "strongroom_auditor": set(),
 }

@@ -1,24 +1,11 @@
-"""A treasury process for crash tests: it works until nothing is left, or kills itself (SIGKILL) at a named step.
-
-`python -m tests.integration.outbound.runner FOLDER [before|after STEP COUNT | within SECONDS]`: dies before or after
-the COUNTth time that STEP is done, or so many seconds after it began to work. The hooks are put on here, from outside:
-the product knows nothing of them.
-"""
+"""A treasury process for crash tests: it works until nothing is left, or kills itself (SIGKILL) at a named step."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from strongroom.chains.bitcoin.node import BitcoinNode
 from strongroom.chains.service import connect_node
@@ -30,8 +17,9 @@ from strongroom.outbound.broadcasting import Broadcasting
 from strongroom.outbound.signers import SignerClient
 from strongroom.outbound.signing import Signing
 from strongroom.treasury.planning import Planner
+from tests.fixtures import lives
 
-STEPS: dict[str, tuple[Any, str]] = {
+STEPS: lives.Steps = {
     "write-plan": (store, "insert_version"),
     "commit-plan": (Planner, "plan"),
     "commit-asked": (Signing, "mark_asked"),
@@ -53,38 +41,13 @@ LEFT = """SELECT (SELECT count(*) FROM treasury_payable WHERE state = 'queued')
     + (SELECT count(*) FROM outbound_slot WHERE state IN ('planned', 'signed')) AS left"""
 
 
-def hook(when: str, step: str, count: int) -> None:
-    owner, name = STEPS[step]
-    setattr(owner, name, _deadly(getattr(owner, name), when, count))
-
-
-def _deadly(real: Callable[..., Any], when: str, count: int) -> Callable[..., Any]:
-    calls = 0
-
-    async def wrapped(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == count and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = await real(*arguments, **named)
-        if calls == count and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    return wrapped
-
-
 async def is_left(pool: Pool) -> bool:
     async with transaction(pool) as connection:
         row = await (await connection.execute(LEFT)).fetchone()
     return row is not None and row["left"] > 0
 
 
-async def work(folder: Path) -> None:
-    dsn = (folder / "dsn").read_text()
-    settings = msgspec.json.decode(
-        (folder / "settings.json").read_bytes(), type=Settings, dec_hook=lambda _, v: Path(v)
-    )
+async def work(dsn: str, settings: Settings) -> None:
     chain = settings.chains[0]
     node = connect_node(chain)
     signers = jobs.connect_signers(settings.signers)
@@ -103,10 +66,6 @@ async def work(folder: Path) -> None:
     await node.close()
 
 
-if __name__ == "__main__":
-    match sys.argv[2:]:
-        case ["within", seconds]:
-            threading.Timer(float(seconds), os.kill, [os.getpid(), signal.SIGKILL]).start()
-        case [when, step, count]:
-            hook(when, step, int(count))
-    asyncio.run(work(Path(sys.argv[1])))
+def main(dsn: str, settings: Settings, *kill: Any) -> None:
+    """Dies before or after the so manyth time that a step is done, or so many seconds after it began to work."""
+    lives.run(work(dsn, settings), STEPS, kill)

@@ -6,15 +6,15 @@ import asyncio
 import itertools
 import random
 import signal
-import sys
-from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
 from strongroom.chains import service as chains
 from strongroom.ledger.model import AccountType
 from tests.fixtures.crashes import Lot
+from tests.fixtures.lives import live
+from tests.integration.outbound import runner
 from tests.integration.outbound.runner import STEPS
 from tests.integration.outbound.world import HORIZON, PAYOUT_FEE, World
 from tests.unit.signer.kit import CHAIN, SATS
@@ -35,24 +35,16 @@ SENDING = [
 SETTLING = [(when, step, 1) for step in ("settle", "follow") for when in ("before", "after")]
 
 
-async def run(world: World, folder: Path, *kill: object) -> int:
+async def run(world: World, *kill: Any) -> int:
     """One treasury process until it is idle or dead; its exit code."""
-    (folder / "dsn").write_text(world.pg.dsn("treasury"))
-    (folder / "settings.json").write_bytes(msgspec.json.encode(world.settings, enc_hook=str))
-    arguments = ["-m", "tests.integration.outbound.runner", str(folder), *map(str, kill)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode in {0, -signal.SIGKILL}, output.decode()
-    return process.returncode or 0
+    return await live(runner.main, world.pg.dsn("treasury"), world.settings, *kill)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("points", [PLANNING + SENDING[:4], SIGNING[:6], SIGNING[6:], SENDING[4:] + SETTLING])
 async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
-    world: World, tmp_path: Path, points: list[tuple[str, str, int]]
+    world: World, points: list[tuple[str, str, int]]
 ) -> None:
     shop = await world.shop()
     await world.fund(shop, *[SATS] * 4)
@@ -62,10 +54,10 @@ async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
         amount = 1_000_000 + number
         payout = await world.pay(shop, shop.intent(amount, destination))
         if point[1] in {"settle", "follow"}:
-            assert await run(world, tmp_path) == 0
+            assert await run(world) == 0
             await world.mine_only(HORIZON)
-        assert await run(world, tmp_path, *point) == -signal.SIGKILL, point
-        assert await run(world, tmp_path) == 0
+        assert await run(world, *point) == -signal.SIGKILL, point
+        assert await run(world) == 0
         paid[destination] = amount
         assert world.received(destination) == [amount], point
         await world.mine(1)
@@ -83,9 +75,7 @@ async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_random_kills_of_the_treasury_pay_every_payout_exactly_once(
-    world: World, tmp_path: Path, lot: Lot
-) -> None:
+async def test_random_kills_of_the_treasury_pay_every_payout_exactly_once(world: World, lot: Lot) -> None:
     """Several payouts at once, a process that dies up to three times in a row, and sometimes a signer with it."""
     shop = await world.shop(per_payout=SATS, per_window=400 * SATS, unlisted_per_window=400 * SATS)
     paid: dict[str, int] = {}
@@ -98,8 +88,8 @@ async def test_random_kills_of_the_treasury_pay_every_payout_exactly_once(
             await world.pay(shop, shop.intent(amount, destination))
             paid[destination] = amount
         for _ in range(chance.randrange(1, 4)):
-            await deadly_life(world, tmp_path, chance)
-        await until_paid(world, tmp_path, dict(list(paid.items())[-3:]))
+            await deadly_life(world, chance)
+        await until_paid(world, dict(list(paid.items())[-3:]))
         await world.mine(HORIZON + 1)
     await world.facts()
     assert {address: world.received(address) for address in paid} == {d: [a] for d, a in paid.items()}
@@ -108,36 +98,36 @@ async def test_random_kills_of_the_treasury_pay_every_payout_exactly_once(
     assert await world.balance(AccountType.IN_TRANSIT) == 0
 
 
-async def until_paid(world: World, folder: Path, paid: dict[str, int]) -> None:
+async def until_paid(world: World, paid: dict[str, int]) -> None:
     """Let whole lives follow, with the worker's part between them, until the node shows every payment, never twice."""
     wanted = {address: [amount] for address, amount in paid.items()}
     found: dict[str, list[int]] = {}
     for _ in range(LIVES):
-        assert await run(world, folder) == 0
+        await world.retry_now()
+        assert await run(world) == 0
         found = {address: world.received(address) for address in paid}
         assert all(amounts in ([], wanted[address]) for address, amounts in found.items()), found
         if found == wanted:
             return
         await world.mine(1)
-        await world.retry_now()
     slots = world.pg.execute("SELECT id, state, retry_at - now() FROM outbound_slot WHERE state <> 'final'")
     waiting = world.pg.execute("SELECT payout_id, state, retry_at - now() FROM treasury_payable WHERE state = 'queued'")
     message = f"not paid after {LIVES} lives: {found} of {wanted}; slots {slots}, payables {waiting}"
     raise AssertionError(message)
 
 
-async def deadly_life(world: World, folder: Path, chance: random.Random) -> None:
+async def deadly_life(world: World, chance: random.Random) -> None:
     """One treasury process that ends at a step or a moment, unless it is idle before that."""
     if chance.random() < 0.5:
-        kill: tuple[object, ...] = ("within", f"{chance.uniform(0, 0.6):.3f}")
+        kill: tuple[object, ...] = ("within", chance.uniform(0, 0.6))
     else:
         kill = (chance.choice(["before", "after"]), chance.choice(list(STEPS)), chance.randrange(1, 4))
-    living = asyncio.create_task(run(world, folder, *kill))
+    living = asyncio.create_task(run(world, *kill))
     if chance.random() < 0.3:
         signer = chance.choice(world.processes)
-        await asyncio.sleep(chance.uniform(0.5, 1.5))  # a start takes about a second
+        await asyncio.sleep(chance.uniform(0, 0.5))
         await asyncio.to_thread(signer.kill)
-        await living
+        await asyncio.wait([living], timeout=1)  # what it does without the signer; it is not idle until it is back
         await asyncio.to_thread(signer.start)
     await living
 

@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from nacl.signing import SigningKey
 
-from strongroom.chains.jobs import watch_chain
 from strongroom.chains.model import ChainNode
 from strongroom.chains.service import connect_node
 from strongroom.deposits.jobs import follow_deposits
-from strongroom.infra.database import Connection, Pool, make_pool, transaction
-from strongroom.infra.outbox import Dispatcher
+from strongroom.infra.database import Connection, transaction
 from strongroom.infra.settings import (
     BandSettings,
     ChainSettings,
-    DatabaseSettings,
     FeeSettings,
     KeySetSettings,
     KeySettings,
-    Settings,
-    SignerSettings,
     Tier,
 )
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType
-from strongroom.merchants.model import Merchant
-from strongroom.merchants.service import create_merchant
 from strongroom.outbound import jobs as outbound_jobs
-from strongroom.outbound.signers import Signer
-from strongroom.payouts import jobs as payout_jobs
-from strongroom.payouts import service as payouts
-from strongroom.payouts.model import Payout, PayoutKind
-from strongroom.treasury import jobs as treasury_jobs
 from strongroom.treasury.planning import Planner
 from strongroom.wallets import service as wallets
 from strongroom.wallets.jobs import follow_coins
-from strongroom.wallets.model import KeySetKind, Purpose
-from strongroom_core.ids import MerchantId, PayoutId
-from strongroom_core.intents import PaymentIntent, SignedIntent
+from strongroom.wallets.model import KeySetKind, Purpose, WalletAddress
+from strongroom_core.ids import MerchantId
+from strongroom_core.intents import SignedIntent
 from strongroom_signer import host
 from strongroom_signer.enrolment import Caps, EnrolledMerchant
 from tests.fixtures.bitcoin import MiningNode
 from tests.fixtures.postgres import Database
-from tests.integration.signer.processes import SignerProcess, command
-from tests.unit.signer.kit import ASSET, CHAIN, DEPLOYMENT, SATS, account
+from tests.integration.outbound.parts import Platform, SigningMerchant, settings_of, watched_pools
+from tests.integration.signer.processes import SignerProcess
+from tests.unit.signer.kit import ASSET, CHAIN, SATS, account
 
 HORIZON = 3
 PAYOUT_FEE = 1_000
 _KEY = re.compile(r"(\[[^\]]+\])(.+)")
-
-
-class TestClock:
-    """The machine's time, moved on by a test."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.ahead = timedelta(0)
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
 
 
 def key_set(kind: str, names: tuple[str, str, str]) -> KeySetSettings:
@@ -95,61 +70,27 @@ def chain_settings(node: MiningNode, **changes: object) -> ChainSettings:
     return ChainSettings(**(values | changes))  # type: ignore[arg-type]
 
 
-@dataclass
-class Shop:
-    """A merchant with its own signing key."""
-
-    merchant: Merchant
-    key: SigningKey
-
-    @property
-    def id(self) -> MerchantId:
-        return self.merchant.id
+class Shop(SigningMerchant):
+    """A merchant that pays bitcoin."""
 
     def intent(self, amount: int, destination: str, **changes: object) -> SignedIntent:
-        values: dict[str, object] = {
-            "deployment": DEPLOYMENT,
-            "merchant": self.id,
-            "payout": PayoutId.new(),
-            "asset": ASSET,
-            "amount": amount,
-            "destination": destination,
-            "tag": "",
-            "fee_ceiling": PAYOUT_FEE,
-            "expires_at": int(time.time()) + 3600,
-        }
-        data = PaymentIntent(**(values | changes)).encode()  # type: ignore[arg-type]
-        return SignedIntent(data, bytes(self.key.verify_key), bytes(self.key.sign(data).signature))
+        fields = {"asset": ASSET, "amount": amount, "destination": destination, "fee_ceiling": PAYOUT_FEE}
+        return self.signed(**(fields | changes))
 
 
-@dataclass
-class World:
+@dataclass(kw_only=True)
+class World(Platform):
     """The parts, and steps that a process would run in loops."""
 
-    pg: Database
     node: MiningNode
-    chain: ChainSettings
-    settings: Settings
-    processes: tuple[SignerProcess, SignerProcess]
-    api: Pool
-    worker: Pool
-    treasury: Pool
     rpc: ChainNode
-    clock: TestClock = field(default_factory=TestClock)
-
-    @property
-    def signers(self) -> tuple[Signer, ...]:
-        return outbound_jobs.connect_signers(self.settings.signers)
 
     @property
     def planner(self) -> Planner:
         return Planner(self.treasury, self.chain, self.rpc, self.clock, timedelta(0))
 
-    def dispatcher(self) -> Dispatcher:
-        dispatcher = Dispatcher()
-        for topic, handler in (*treasury_jobs.handlers(), *payout_jobs.handlers()):
-            dispatcher.on(topic, handler)
-        return dispatcher
+    def best_block(self) -> str:
+        return str(self.node.rpc("getbestblockhash"))
 
     async def facts(self) -> None:
         """Have every room see what the watcher has recorded."""
@@ -161,20 +102,6 @@ class World:
             handled += await dispatcher.run_once(self.worker)
             if not handled:
                 return
-
-    async def watched(self) -> None:
-        """Wait until the watcher's facts reach the node's tip."""
-        best = self.node.rpc("getbestblockhash")
-
-        async def reached() -> bool:
-            return self.pg.execute("SELECT hash, status FROM chain_status") == [(best, "ok")]
-
-        await until(reached)
-
-    async def synced(self) -> None:
-        """Wait for the watcher, and have every room see its facts."""
-        await self.watched()
-        await self.facts()
 
     async def mine_only(self, blocks: int) -> None:
         """Mine, and let the watcher see it, but no other room."""
@@ -199,20 +126,11 @@ class World:
     async def sign(self) -> int:
         return await outbound_jobs.sign(self.treasury, self.chain, self.signers)
 
-    async def retry_now(self) -> None:
-        """Make everything that waits to be tried again due now."""
-        for table in ("outbound_slot", "outbound_void", "treasury_payable"):
-            self.pg.execute(f"UPDATE {table} SET retry_at = now() WHERE retry_at > now()")
-
     async def shop(self, name: str = "shop", *, enrolled: str = "AB", **caps: int) -> Shop:
         """A merchant with addresses, enrolled by hand at the signers."""
-        async with transaction(self.api) as connection:
-            merchant = await create_merchant(connection, name)
-            await wallets.prepare_merchant(connection, self.chain, merchant.id, merchant.branch, count=5)
-        shop = Shop(merchant, SigningKey.generate())
-        for process in self.processes:
-            if process.folder.root.name in enrolled:
-                enrol(process, shop, **caps)
+        shop = Shop(await self.merchant(name), SigningKey.generate())
+        for process in self.those(enrolled):
+            enrol(process, shop, **caps)
         return shop
 
     async def fund(self, shop: Shop, *amounts: int, kind: KeySetKind = KeySetKind.HOT) -> None:
@@ -220,28 +138,14 @@ class World:
         async with transaction(self.treasury) as connection:
             await wallets.set_intake(connection, CHAIN, kind)
         async with transaction(self.api) as connection:
-            from_pool = await wallets.hand_out(connection, CHAIN, shop.id, Purpose.INVOICE, "test", count=len(amounts))
-        for address, amount in zip(from_pool, amounts, strict=True):
+            found = await invoice_addresses(connection, shop.id, len(amounts), kind)
+        for address, amount in zip(found, amounts, strict=True):
             self.node.pay(address.address, amount)
         await self.mine(HORIZON)
-
-    async def pay(self, shop: Shop, signed: SignedIntent) -> Payout:
-        async with transaction(self.api) as connection:
-            return await payouts.create_payout(
-                connection, self.settings, shop.id, signed, PayoutKind.PAYMENT, self.clock.now()
-            )
-
-    async def payout(self, shop: Shop, payout_id: str) -> Payout:
-        async with transaction(self.api) as connection:
-            return await payouts.get_payout(connection, shop.id, payout_id)
 
     async def balance(self, type_: AccountType, owner: MerchantId | None = None) -> int:
         async with transaction(self.worker) as connection:
             return await ledger.balance(connection, Account(type_, self.chain.asset, owner))
-
-    async def in_transaction(self, do: Callable[[Connection], Awaitable[object]], role: str = "treasury") -> object:
-        async with transaction(getattr(self, role)) as connection:
-            return await do(connection)
 
     def received(self, address: str) -> list[int]:
         """Payments to an address that stand in blocks or the mempool, as the node tells it: base units, sorted."""
@@ -254,21 +158,32 @@ class World:
         return sorted(amounts)
 
 
+async def invoice_addresses(
+    connection: Connection, merchant_id: MerchantId, count: int, kind: KeySetKind
+) -> list[WalletAddress]:
+    """Hand out addresses for invoices, after the intake was set to ``kind``.
+
+    While a breach freezes hot, give hot ones as payers have them who asked before it began.
+    """
+    if await wallets.intake(connection, CHAIN) is kind:
+        return await wallets.hand_out(connection, CHAIN, merchant_id, Purpose.INVOICE, "test", count=count)
+    rows = await connection.execute(
+        "UPDATE wallet_address SET purpose = 'invoice', reference = 'test', handed_out_at = clock_timestamp() "
+        "WHERE id IN (SELECT id FROM wallet_address WHERE chain = %s AND kind = %s AND merchant_id = %s "
+        "AND handed_out_at IS NULL ORDER BY index LIMIT %s) RETURNING id",
+        (CHAIN, kind, merchant_id, count),
+    )
+    found = await wallets.addresses(connection, [row["id"] for row in await rows.fetchall()])
+    return sorted(found.values(), key=lambda item: item.index)
+
+
 def enrol(process: SignerProcess, shop: Shop, **caps: int) -> None:
     """A hand on the signer's own host; in force at once on a running signer."""
     limits = {"per_payout": 4 * SATS, "per_window": 10 * SATS, "unlisted_per_window": 8 * SATS} | caps
     enrolled = EnrolledMerchant(shop.id, shop.merchant.branch, bytes(shop.key.verify_key), {})
     caps_row = Caps(ASSET, limits["per_payout"], limits["per_window"], limits["unlisted_per_window"], ())
     host.enrol(process.folder, enrolled, caps_row)
-    answer = command("reload", "--dir", str(process.folder.root))
-    assert answer.returncode == 0, answer.stderr
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not await condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.03)
+    process.reload()
 
 
 @contextlib.asynccontextmanager
@@ -276,28 +191,12 @@ async def make_world(
     pg: Database, node: MiningNode, processes: tuple[SignerProcess, SignerProcess], **changes: object
 ) -> AsyncIterator[World]:
     chain = chain_settings(node, **changes)
-    settings = Settings(
-        deployment=DEPLOYMENT,
-        data_dir=Path("/nonexistent"),
-        database=DatabaseSettings(passwords=Path("/nonexistent")),
-        chains=(chain,),
-        signers=tuple(SignerSettings(name=p.folder.root.name, address=str(p.socket)) for p in processes),
-    )
-    async with contextlib.AsyncExitStack() as stack:
-        pools = [
-            await stack.enter_async_context(make_pool(pg.dsn(role), size=4, name=role))
-            for role in ("api", "worker", "treasury", "watcher")
-        ]
-        async with transaction(pools[1]) as connection:
-            await wallets.sync_key_sets(connection, chain)
-        rpc = connect_node(chain)
-        stack.push_async_callback(rpc.close)
-        watching = asyncio.create_task(watch_chain(chain, pools[3]))
-        world = World(pg, node, chain, settings, processes, pools[0], pools[1], pools[2], rpc)
-        try:
+    rpc = connect_node(chain)
+    try:
+        async with watched_pools(pg, chain) as pools:
+            settings = settings_of(chain, processes)
+            world = World(pg=pg, node=node, chain=chain, settings=settings, processes=processes, rpc=rpc, **pools)
             await world.synced()
             yield world
-        finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+    finally:
+        await rpc.close()

@@ -28,6 +28,7 @@ from tests.integration.wallets.key_sets import chain_settings
 from tests.unit.signer.kit import SHOP
 
 NOWHERE = Path("/nonexistent")
+ROUNDS = 50
 
 
 @dataclass
@@ -61,10 +62,12 @@ class Till:
             )
 
     async def told(self) -> None:
-        """Let the worker hear everything."""
+        """Let the worker hear everything, which comes to an end."""
         dispatcher = make_dispatcher(self.settings, SystemClock())
-        while await dispatcher.run_once(self.bank.worker):
-            pass
+        for _ in range(ROUNDS):
+            if not await dispatcher.run_once(self.bank.worker):
+                return
+        pytest.fail("what is told makes new things to tell, for ever")
 
     async def look(self, payout: Payout) -> tuple[Payout, list[Moment]]:
         async with transaction(self.bank.worker) as connection:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from strongroom_core.messages import LENGTH_BYTES, Message, Refused, decode_message, frame, frame_length
+from strongroom_core.messages import Refused
+from strongroom_core.protocol import decode_message
+from strongroom_core.wire import LENGTH_BYTES, Message, frame, frame_length
 from strongroom_signer import host, keyfile
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, render
 from strongroom_signer.files import write_private
@@ -123,6 +125,11 @@ class SignerProcess:
 
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log_file.read_text().splitlines() if line.startswith('{"at"')]
+
+    def reload(self) -> None:
+        """Have the merchants' file in force, as `strongroom-signer reload` does, without a process of its own."""
+        host.nudge(self.folder)
+        host.wait_for_merchants(self.folder)
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from strongroom_core.messages import Message, Signed, SignRequest
+from strongroom_core.messages import Signed, SignRequest
+from strongroom_core.wire import Message
 from tests.fixtures.crashes import Lot
 from tests.integration.signer.processes import RUN, SignerProcess, command, make_folder, running
 from tests.unit.signer.kit import coin, intent, payout

@@ -14,7 +14,9 @@ import pytest
 from strongroom.infra.settings import SignerSettings
 from strongroom.outbound.errors import SignerUnreachableError
 from strongroom.outbound.signers import SignerClient
-from strongroom_core.messages import MAX_FRAME_BYTES, Refused, Status, StatusRequest, decode_message
+from strongroom_core.messages import Refused, Status, StatusRequest
+from strongroom_core.protocol import decode_message
+from strongroom_core.wire import MAX_FRAME_BYTES
 from tests.integration.signer.processes import SignerProcess, make_folder, running, talk
 from tests.unit.signer.kit import coin, intent, payout
 

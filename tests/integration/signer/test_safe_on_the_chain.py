@@ -52,7 +52,9 @@ class World:
         self.chain.deploy_all()
         places = self.chain.deployment
         usdt, usdc = (self.chain.deploy("test/TetherToken", 6) for _ in range(2))
-        self.house = House(places.hot_safe, places.cold_safe, places.multisend, places.allowance, usdt, usdc)
+        self.house = House(
+            places.hot_safe, places.cold_safe, places.multisend, places.allowance, places.factory, usdt, usdc
+        )
         self.chain.allow({usdt: 6_000 * UNITS})
         self.chain.pay(usdt, places.cold_safe, 10_000 * UNITS)
         self.chain.pay(usdt, places.hot_safe, 100 * UNITS)

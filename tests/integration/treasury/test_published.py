@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.fixtures.forked import STRONGROOM, command
 from tests.fixtures.platform import NO_NODE, write_settings
 from tests.fixtures.postgres import Database
 from tests.unit.signer.kit import ASSET, CHAIN
@@ -19,9 +18,9 @@ VALUES (%s, %s, 500000000, 200000000, 300000000, now() - interval '1 hour', now(
 
 
 def status(config: Path, folder: Path, *options: str) -> str:
-    command = [sys.executable, "-m", "strongroom.processes.cli", "status", "--config", str(config)]
-    answer = subprocess.run([*command, "--dir", str(folder), *options], capture_output=True, timeout=60, check=True)
-    return answer.stdout.decode()
+    answer = command(STRONGROOM, "status", "--config", str(config), "--dir", str(folder), *options)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
 
 
 def test_status_shows_size_and_age_above_the_band_and_voids_that_wait(pg: Database, tmp_path: Path) -> None:

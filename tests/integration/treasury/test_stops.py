@@ -5,7 +5,8 @@ from __future__ import annotations
 from strongroom.infra.database import transaction
 from strongroom.infra.stops import Stop, clear_stop, set_stop
 from strongroom.payouts.model import PayoutState
-from tests.integration.outbound.world import World, until
+from tests.integration.outbound.parts import until
+from tests.integration.outbound.world import World
 from tests.unit.signer.kit import CHAIN, SATS
 
 

@@ -120,7 +120,7 @@ async def test_pools_are_refilled(worker: Pool, merchant: MerchantId) -> None:
     assert await jobs.follow_coins(worker, CHAIN) == 0
 
 
-async def test_the_coin_is_looked_for_by_balance_where_it_may_come_and_for_as_long(
+async def test_the_coin_is_looked_for_by_balance_whatever_is_expected_and_for_as_long(
     worker: Pool, merchant: MerchantId, pg: Database
 ) -> None:
     until = datetime(2030, 1, 1, tzinfo=UTC)
@@ -129,11 +129,12 @@ async def test_the_coin_is_looked_for_by_balance_where_it_may_come_and_for_as_lo
         for number, asset in enumerate((DEVNET_ETH.id, TOKEN, DEVNET_ETH.id))
     ]
     async with transaction(worker) as connection:
-        one, _, two = await service.hand_out_many(connection, wanted)
+        one, token, two = await service.hand_out_many(connection, wanted)
         standing = await service.standing_address(connection, DEVNET.id, merchant, "customer 1")
     rows = pg.execute("SELECT script, until FROM chain_balance_watch ORDER BY until")
     assert [(bytes(row[0]), row[1]) for row in rows] == [  # type: ignore[call-overload]
         (one.script, until),
+        (token.script, until + timedelta(days=1)),
         (two.script, until + timedelta(days=2)),
         (standing.script, datetime(9999, 1, 1, tzinfo=UTC)),
     ]

@@ -5,29 +5,21 @@ The books of each asset equal a model at every step, whatever is orphaned, done 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
-from strongroom.deposits import service
-from strongroom.infra.database import make_pool
 from strongroom.infra.settings import Tier
 from strongroom.ledger.model import AccountType
-from strongroom_core.assets import DEVNET
 from tests.fixtures.devnet import OTHER_TOKEN, TOKEN, devnet, other_token, token
-from tests.fixtures.postgres import PostgresCluster, cloned_database
-from tests.integration.deposits.bank import Bank
-from tests.integration.deposits.feed import Feed, fresh_hash, transfers
-from tests.simulation.deposits.test_machine import CrashError, dies_after
+from tests.fixtures.postgres import PostgresCluster
+from tests.integration.deposits.feed import fresh_hash, transfers
+from tests.simulation.deposits.machine import MERCHANTS, ChainMachine
+from tests.simulation.machines import run_machine
 
-MERCHANTS = (0, 1)
 ASSETS = (TOKEN, OTHER_TOKEN)
 NEEDED = {TOKEN: 1, OTHER_TOKEN: 2}
 MINIMUM = {TOKEN: 10_000, OTHER_TOKEN: 10**16}
@@ -80,32 +72,18 @@ class Model:
         return sum(mine) - fees - self.spent[merchant, asset]
 
 
-class AssetsMachine(RuleBasedStateMachine):
+class AssetsMachine(ChainMachine):
     """An account chain that does what it likes."""
 
-    cluster: PostgresCluster
+    chain = SETTINGS
 
     def __init__(self) -> None:
         super().__init__()
-        self.stack = contextlib.ExitStack()
-        self.runner = self.stack.enter_context(asyncio.Runner())
-        self.pg = self.stack.enter_context(cloned_database(self.cluster))
-        self.pool = make_pool(self.pg.dsn("worker"), size=2, name="worker")
-        self.bank = self.runner.run(self._open())
-        self.feed = Feed.start(self.pg.dsn("watcher"), chain=DEVNET.id)
-        self.scripts = [self.runner.run(self.bank.address(merchant)).script for merchant in MERCHANTS]
-        self.runner.run(self.bank.follow())
         self.model = Model()
         self.open: dict[str, list[Transfer]] = {}  # chain txs that are in no block, and what they did last
 
-    async def _open(self) -> Bank:
-        await self.pool.open()
-        return await Bank.open(self.pg, self.pool, self.pool, SETTINGS)
-
-    def teardown(self) -> None:
-        self.runner.run(self.pool.close())
-        self.feed.close()
-        self.stack.close()
+    def an_empty_block(self) -> None:
+        self._connect({})
 
     def _connect(self, txs: dict[str, list[Transfer]]) -> None:
         self.feed.connect(
@@ -152,29 +130,6 @@ class AssetsMachine(RuleBasedStateMachine):
             self.runner.run(self.bank.spend(amount, merchant, asset))
             self.model.spent[merchant, asset] += amount
 
-    @rule()
-    def the_worker_steps(self) -> None:
-        self.runner.run(self.bank.follow())
-        self.model.step()
-
-    @rule()
-    def a_block_and_the_worker_steps(self) -> None:
-        self._connect({})
-        self.the_worker_steps()
-
-    @rule(statements=st.integers(0, 30))
-    def the_worker_dies_on_the_way(self, statements: int) -> None:
-        self.runner.run(self._die(statements))
-
-    async def _die(self, statements: int) -> None:
-        async with self.pool.connection() as connection:
-            dies_after(connection, statements)
-            with contextlib.suppress(CrashError):
-                async with connection.transaction():
-                    await service.follow_chain(connection, SETTINGS, datetime.now(UTC))
-                    raise CrashError
-            del connection.execute
-
     @invariant()
     def each_assets_books_say_what_the_model_says(self) -> None:
         for merchant in MERCHANTS:
@@ -206,13 +161,4 @@ class AssetsMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(300)
 def test_the_books_of_every_asset_follow_any_history_of_a_chain(postgres_server: PostgresCluster) -> None:
     AssetsMachine.cluster = postgres_server
-    run_state_machine_as_test(
-        AssetsMachine,
-        settings=settings(
-            max_examples=10,
-            stateful_step_count=25,
-            deadline=None,
-            phases=(Phase.explicit, Phase.generate),  # shrinking on a real database takes minutes
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(AssetsMachine, examples=10, steps=25)

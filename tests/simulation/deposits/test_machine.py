@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule
 
 from strongroom.chains.model import ObservedTx
-from strongroom.deposits import service
-from strongroom.infra.database import Connection, make_pool
 from strongroom.infra.settings import FeeSettings, Tier
 from strongroom.ledger.model import AccountType
-from tests.fixtures.postgres import PostgresCluster, cloned_database
-from tests.integration.deposits.bank import Bank
-from tests.integration.deposits.feed import Feed, payment
+from tests.fixtures.postgres import PostgresCluster
+from tests.integration.deposits.feed import payment
 from tests.integration.wallets.key_sets import chain_settings
+from tests.simulation.deposits.machine import ChainMachine
 from tests.simulation.deposits.model import BLOCKS_ABOVE, FEE_PPM, MATURITY, MINIMUM, SMALL_TIER, Model, Payment
+from tests.simulation.machines import run_machine
 
 AMOUNTS = st.sampled_from([1, 400, 600, 999, 1_000, 49_999, 50_000, 50_001, 123_457])
 SETTINGS = chain_settings(
@@ -32,49 +25,18 @@ SETTINGS = chain_settings(
 )
 
 
-class CrashError(Exception):
-    """The worker died here."""
+class DepositMachine(ChainMachine):
+    """A Bitcoin chain that does what it likes."""
 
-
-def dies_after(connection: Connection, statements: int) -> None:
-    """Let a connection raise at its n-th statement from now."""
-    execute = connection.execute
-    left = iter(range(statements))
-
-    async def counted(*arguments: Any, **options: Any) -> Any:
-        if next(left, None) is None:
-            raise CrashError
-        return await execute(*arguments, **options)
-
-    connection.execute = counted  # type: ignore[method-assign]
-
-
-class DepositMachine(RuleBasedStateMachine):
-    """A chain that does what it likes."""
-
-    cluster: PostgresCluster
+    chain = SETTINGS
 
     def __init__(self) -> None:
         super().__init__()
-        self.stack = contextlib.ExitStack()
-        self.runner = self.stack.enter_context(asyncio.Runner())
-        self.pg = self.stack.enter_context(cloned_database(self.cluster))
-        self.pool = make_pool(self.pg.dsn("worker"), size=2, name="worker")
-        self.bank = self.runner.run(self._open())
-        self.feed = Feed.start(self.pg.dsn("watcher"))
-        self.scripts = [self.runner.run(self.bank.address(merchant)).script for merchant in (0, 1)]
-        self.runner.run(self.bank.follow())
         self.model = Model(self.feed.height)
         self.txs: dict[str, ObservedTx] = {}
 
-    async def _open(self) -> Bank:
-        await self.pool.open()
-        return await Bank.open(self.pg, self.pool, self.pool, SETTINGS)
-
-    def teardown(self) -> None:
-        self.runner.run(self.pool.close())
-        self.feed.close()
-        self.stack.close()
+    def an_empty_block(self) -> None:
+        self._connect([])
 
     def _new(self, merchant: int, amount: int, *, coinbase: bool = False) -> ObservedTx:
         tx = payment((self.scripts[merchant], amount), coinbase=coinbase)
@@ -153,30 +115,6 @@ class DepositMachine(RuleBasedStateMachine):
             self.runner.run(self.bank.spend(amount, merchant))
             self.model.spent[merchant] += amount
 
-    @rule()
-    def the_worker_steps(self) -> None:
-        self.runner.run(self.bank.follow())
-        self.model.step()
-
-    @rule()
-    def a_block_and_the_worker_steps(self) -> None:
-        self._connect([])
-        self.the_worker_steps()
-
-    @rule(statements=st.integers(0, 30))
-    def the_worker_dies_on_the_way(self, statements: int) -> None:
-        """Whatever it had done is undone with it; a step that got through before is undone just as well."""
-        self.runner.run(self._die(statements))
-
-    async def _die(self, statements: int) -> None:
-        async with self.pool.connection() as connection:
-            dies_after(connection, statements)
-            with contextlib.suppress(CrashError):
-                async with connection.transaction():
-                    await service.follow_chain(connection, SETTINGS, datetime.now(UTC))
-                    raise CrashError
-            del connection.execute
-
     @invariant()
     def no_balance_is_below_zero_and_debts_are_repaid_first(self) -> None:
         for merchant in (0, 1):
@@ -213,13 +151,4 @@ class DepositMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(300)
 def test_the_books_follow_any_history_of_a_chain(postgres_server: PostgresCluster) -> None:
     DepositMachine.cluster = postgres_server
-    run_state_machine_as_test(
-        DepositMachine,
-        settings=settings(
-            max_examples=12,
-            stateful_step_count=30,
-            deadline=None,
-            phases=(Phase.explicit, Phase.generate),  # shrinking on a real database takes minutes
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(DepositMachine, examples=12, steps=30)

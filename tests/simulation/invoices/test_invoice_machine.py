@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -21,7 +20,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from strongroom.infra.database import transaction
@@ -31,6 +29,7 @@ from strongroom.invoices.errors import InvoiceNotCancellableError
 from strongroom.invoices.model import Invoice
 from tests.fixtures.postgres import Database
 from tests.integration.invoices.shop import START, Shop, open_shop
+from tests.simulation.machines import run_machine
 
 DUE, ENOUGH, MINIMUM = 1_000_000, 995_000, 1_000
 NEXT = {
@@ -232,11 +231,6 @@ def test_any_life_of_an_invoice_ends_as_its_facts_say(pg_module: Database) -> No
         InvoiceMachine.shop = runner.run(opened.__aenter__())
         InvoiceMachine.runner, InvoiceMachine.database = runner, pg_module
         try:
-            run_state_machine_as_test(
-                InvoiceMachine,
-                settings=settings(
-                    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-                ),
-            )
+            run_machine(InvoiceMachine, examples=40, steps=25)
         finally:
             runner.run(opened.__aexit__(None, None, None))

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from strongroom_core.intents import SignedIntent
 from strongroom_core.messages import (
-    LENGTH_BYTES,
-    MAX_FRAME_BYTES,
-    MAX_INTEGER,
+    DrawLimit,
     HaltRequest,
-    InvalidMessageError,
+    Holding,
     JournalRequest,
     JournalRow,
     JournalRows,
-    Message,
+    PendingChange,
     Refused,
     SafeSigned,
     Signed,
@@ -29,7 +27,15 @@ from strongroom_core.messages import (
     StatusRequest,
     Voided,
     VoidRequest,
-    decode_message,
+)
+from strongroom_core.peer_messages import CopyRequest, HeadIs, HeadRequest, PushRequest
+from strongroom_core.protocol import decode_message
+from strongroom_core.wire import (
+    LENGTH_BYTES,
+    MAX_FRAME_BYTES,
+    MAX_INTEGER,
+    InvalidMessageError,
+    Message,
     frame,
     frame_length,
 )
@@ -44,6 +50,11 @@ signed_intents = st.builds(
     signature=st.binary(min_size=64, max_size=64),
 )
 rows = st.builds(JournalRow, number=integers, previous=blobs, body=blobs, hash=blobs)
+draw_limits = st.builds(DrawLimit, asset=texts, per_day=st.integers(0, 2**256 - 1).map(str))
+pending_changes = st.builds(
+    PendingChange, document=texts, sequence=integers, effective_at=integers, sha256=st.binary(max_size=32)
+)
+holdings = st.builds(Holding, role=texts, name=texts, lag=integers, trouble=texts)
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(
         SignRequest, request_id=texts, chain=texts, psbt=blobs, evidence=st.lists(signed_intents, max_size=3).map(tuple)
@@ -73,10 +84,28 @@ messages: st.SearchStrategy[Message] = st.one_of(
         head=blobs,
         policy_hash=blobs,
         now=integers,
+        draws=st.lists(draw_limits, max_size=3).map(tuple),
+        enrolment_hash=blobs,
+        pending=st.lists(pending_changes, max_size=2).map(tuple),
+        holdings=st.lists(holdings, max_size=2).map(tuple),
     ),
     st.builds(JournalRequest, request_id=texts, first=integers, limit=integers),
     rows,
     st.builds(JournalRows, request_id=texts, rows=st.lists(rows, max_size=3).map(tuple)),
+    st.builds(PushRequest, request_id=texts, owner=texts, rows=st.lists(rows, max_size=3).map(tuple), signature=blobs),
+    st.builds(HeadRequest, request_id=texts, owner=texts),
+    st.builds(
+        HeadIs,
+        request_id=texts,
+        owner=texts,
+        rows=integers,
+        head=blobs,
+        signature=blobs,
+        policy_hash=blobs,
+        enrolment_hash=blobs,
+        now=integers,
+    ),
+    st.builds(CopyRequest, request_id=texts, owner=texts, first=integers, limit=integers),
 )
 
 INTENT = {"intent": "00", "public_key": "11" * 32, "signature": "22" * 64}
@@ -87,6 +116,10 @@ STATUS = {"kind": "status-is", "request_id": "r", "signer": "a", "fingerprint": 
     "head": "00",
     "policy_hash": "00",
     "now": 1,
+    "draws": [{"kind": "draw-limit", "asset": "a", "per_day": "0"}],
+    "enrolment_hash": "00",
+    "pending": [{"kind": "pending-change", "document": "policy", "sequence": 1, "effective_at": 2, "sha256": "00"}],
+    "holdings": [{"kind": "holding", "role": "peer", "name": "B", "lag": 0, "trouble": ""}],
 }
 ROW = {"kind": "row", "number": 1, "previous": "00", "body": "00", "hash": "00"}
 ROWS = {"kind": "rows", "request_id": "r", "rows": [ROW]}
@@ -248,6 +281,12 @@ def test_a_malformed_message_is_refused(data: bytes) -> None:
 def test_rows_nested_in_rows_are_refused_without_exhausting_the_stack(depth: int) -> None:
     opening = b'{"kind":"rows","request_id":"r","rows":['
     refused(opening * depth + b"]}" * depth)
+
+
+def test_a_part_of_another_kind_is_refused() -> None:
+    rows_message = JournalRows("r", (JournalRow(1, b"\x00" * 32, b"{}", b"\x01" * 32),))
+    assert decode_message(rows_message.encode()) == rows_message
+    refused(rows_message.encode().replace(b'"kind":"row"', b'"kind":"draw-limit"'))
 
 
 @pytest.mark.parametrize("header", [b"", b"\x00", b"\x00\x00\x00\x00", b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\x00"])

@@ -19,6 +19,7 @@ from strongroom_signer.policy import parse_policy
 from tests.unit.signer.kit import open_key
 
 ACCOUNT = "[d34db33f/48h/1h/0h/2h]tpub" + "x" * 20
+TRUST = {"operator": "ab" * 32, "identities": {"a": "01" * 32, "b": "02" * 32}}
 OWNERS = {name: "0x" + f"{number:02x}" * 20 for number, name in enumerate(key_names(), 0x11)}
 
 
@@ -78,7 +79,7 @@ def test_settings_and_policy_hold_no_secret_and_parse(tmp_path: Path) -> None:
     environment = Environment.open(tmp_path / "e")
     for name in key_names():
         make_passphrase(environment.passphrase_file(name))
-    environment.finish("keys", accounts=dict.fromkeys(key_names(), ACCOUNT), owners=OWNERS)
+    environment.finish("keys", accounts=dict.fromkeys(key_names(), ACCOUNT), owners=OWNERS, **TRUST)
     settings = write_settings(environment)
     write_policy(environment)
     assert [signer.name for signer in settings.signers] == ["A", "B"]
@@ -102,11 +103,12 @@ def test_both_signers_take_the_policy(tmp_path: Path) -> None:
     accounts, owners = (
         {name: key.public_text(chain) for name, key in keys.items()} for chain in (BITCOIN_CHAIN.id, CHAIN.id)
     )
-    environment.finish("keys", accounts=accounts, owners=owners)
+    environment.finish("keys", accounts=accounts, owners=owners, **TRUST)
     write_policy(environment)
     policy = parse_policy((tmp_path / "e" / "policy.toml").read_bytes())
     assert set(policy.safes) == {CHAIN.id}
     assert {item.asset.id for item in HOLDINGS} <= set(policy.limits)
+    assert (policy.trust.operators, policy.trust.operator_quorum) == ((b"\xab" * 32,), 1)
 
 
 def test_leftovers_are_stopped_and_strangers_are_not(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from workshop import Workshop
 ALL = faults.read_mutants()
 AMOUNTS = "packages/core/src/strongroom_core/amounts.py"
 TESTS = "tests/unit/core/test_amounts.py"
+PLANTED = 4
 
 
 def test_every_fault_fits_the_code_once_and_names_tests_that_are_there() -> None:
@@ -42,7 +43,8 @@ def workshop(scratch: Path) -> Iterator[Workshop]:
 @pytest.mark.timeout(180)
 def test_a_slice_of_the_faults_is_caught(workshop: Workshop) -> None:
     quick = [mutant for mutant in ALL if mutant.quick]
-    assert len(quick) >= 3
+    assert len(quick) >= PLANTED
+    quick = quick[:: len(quick) // PLANTED][:PLANTED]  # from all over the tables; `make mutants` plants every one
     assert shop.baseline(workshop, quick) == {}
     results = [workshop.catch(mutant) for mutant in quick]
     assert {result.mutant.name: result.verdict for result in results} == {

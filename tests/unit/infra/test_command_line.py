@@ -12,6 +12,7 @@ import pytest
 
 from strongroom.infra.settings import SettingsError
 from strongroom.processes.cli import app
+from tests.fixtures.forked import STRONGROOM, command
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STRONGROOM_")}
 MERCHANT = f"mer_{26 * '0'}"
@@ -33,27 +34,23 @@ OF_AN_INSTALLATION = [
 ]
 
 
-def strongroom(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "strongroom.processes.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=cwd, env=ENVIRONMENT)
+def test_without_a_word_all_commands_are_listed_and_nothing_is_wrong():
+    words = [sys.executable, "-m", STRONGROOM]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, env=ENVIRONMENT)
+    assert done.stderr == ""
+    assert all(name in done.stdout for name in ("up", "demo", "reconcile", "halt", "doctor"))
 
 
 @pytest.mark.parametrize("words", [["nonsense"], ["reconcile", "--nope"], ["invoice", "show"]])
 def test_a_wrong_command_says_so_without_a_traceback(words: list[str]):
-    done = strongroom(*words)
+    done = command(STRONGROOM, *words)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ")
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_word_all_commands_are_listed_and_nothing_is_wrong():
-    done = strongroom()
-    assert done.stderr == ""
-    assert all(name in done.stdout for name in ("up", "demo", "reconcile", "halt", "doctor"))
-
-
 def test_a_place_that_cannot_be_used_is_named(tmp_path: Path):
-    done = strongroom("demo", "--json", "--dir", "/proc/nowhere/demo", cwd=tmp_path)
+    done = command(STRONGROOM, "demo", "--json", "--dir", "/proc/nowhere/demo", cwd=tmp_path)
     assert done.returncode == 1
     assert re.match(r"file-unusable: .*/proc/nowhere", done.stderr)
     assert "Traceback" not in done.stderr

@@ -17,7 +17,8 @@ from nacl.signing import SigningKey
 from strongroom_core.assets import BITCOIN_REGTEST, REGTEST_BTC
 from strongroom_core.ids import MerchantId, PayoutId
 from strongroom_core.intents import PaymentIntent, SignedIntent
-from strongroom_core.messages import Message, Refused, SignRequest, VoidRequest
+from strongroom_core.messages import Refused, SignRequest, VoidRequest
+from strongroom_core.wire import Message
 from strongroom_signer import records
 from strongroom_signer.chains import PARAMETERS
 from strongroom_signer.curve import PrivateNode
@@ -25,6 +26,7 @@ from strongroom_signer.decide import Signer
 from strongroom_signer.destination import script_of
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, check_distinct, render
 from strongroom_signer.host import read_books
+from strongroom_signer.identity import identity_key
 from strongroom_signer.journal import open_writer
 from strongroom_signer.keyfile import OpenKey
 from strongroom_signer.keyset import KeySet
@@ -44,12 +46,40 @@ OTHER_KEY = SigningKey(b"o" * 32)
 SHOP = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 LISTED = "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry"
 SATS = 100_000_000
+# The header of regtest's first block (bitcoin/src/kernel/chainparams.cpp).
+GENESIS = (
+    "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc38"
+    "88a51323a9fb8aa4b1e5e4adae5494dffff7f2002000000"
+)
+#: A signer that judges alone: no peer, no view of a chain, no books of its own. What these rules do has its own tests.
+ALONE = """\
+time_lock_seconds = 0
+operator_quorum = 0
+operators = []
+switched_off = ["peer-silent", "chain-view", "balance-merchant", "balance-house", "merchant-frozen", "coin-unproven"]
+signers = {}
+"""
+#: A signer without a peer, that signs nothing beyond its own books and its own view of the chain.
+KEEPING_BOOKS = """\
+time_lock_seconds = 0
+operator_quorum = 0
+operators = []
+switched_off = ["peer-silent"]
+signers = {}
+"""
+#: What every main network asks for.
+TRUSTED = f"""\
+time_lock_seconds = 86400
+operator_quorum = 1
+operators = ["{"0" * 64}"]
+signers = {{ A = "{"1" * 64}", B = "{"2" * 64}" }}
+"""
 
 
 def open_key(name: str) -> OpenKey:
     """A key from a seed that everybody knows."""
     seed = hashlib.sha256(f"test key {name}".encode()).digest()
-    return OpenKey(name, PrivateNode.from_seed(seed), hashlib.sha256(seed).digest())
+    return OpenKey(name, PrivateNode.from_seed(seed), hashlib.sha256(seed).digest(), identity_key(seed))
 
 
 KEYS = {name: open_key(name) for name in ("A", "B", "R", "C1", "C2", "C3")}
@@ -60,7 +90,8 @@ def account(name: str) -> str:
 
 
 def policy_text(**changes: Any) -> bytes:
-    """A policy in TOML; numbers and key lists can be changed by name."""
+    """A policy in TOML; numbers and key lists can be changed by name, and all of ``trust`` at once."""
+    trust = changes.pop("trust", ALONE)
     values: dict[str, Any] = {
         "hot": [account(name) for name in ("A", "B", "R")],
         "cold": [account(name) for name in ("C1", "C2", "C3")],
@@ -73,17 +104,32 @@ def policy_text(**changes: Any) -> bytes:
         "per_window": 20 * SATS,
         "window_seconds": 86_400,
         "payout_fee": 1_000,
+        "confirmations": 2,
+        "horizon": 12,
+        "checkpoint_height": 0,
+        "nodes_min": 2,
+        "view_seconds": 3_600,
     } | changes
     keys = {name: "[" + ", ".join(f'"{key}"' for key in values[name]) + "]" for name in ("hot", "cold")}
     chain = "\n".join(f"{name} = {values[name]}" for name in _CHAIN_NUMBERS)
     limits = "\n".join(f"{name} = {values[name]}" for name in _LIMIT_NUMBERS)
-    head = f'version = 1\ndeployment = "{DEPLOYMENT}"\n'
-    return (
-        f'{head}[chains."{CHAIN}"]\nhot = {keys["hot"]}\ncold = {keys["cold"]}\n{chain}\n[assets."{ASSET}"]\n{limits}\n'
-    ).encode()
+    head = f'version = 1\ndeployment = "{DEPLOYMENT}"\n{trust}'
+    sets = f'hot = {keys["hot"]}\ncold = {keys["cold"]}\ncheckpoint = "{GENESIS}"'
+    return f'{head}[chains."{CHAIN}"]\n{sets}\n{chain}\n[assets."{ASSET}"]\n{limits}\n'.encode()
 
 
-_CHAIN_NUMBERS = ("dust", "max_index_gap", "max_fee_rate", "max_fee", "daily_fee_budget")
+_CHAIN_NUMBERS = (
+    "dust",
+    "max_index_gap",
+    "max_fee_rate",
+    "max_fee",
+    "daily_fee_budget",
+    "confirmations",
+    "horizon",
+    "checkpoint_height",
+    "nodes_min",
+    "view_seconds",
+)
 _LIMIT_NUMBERS = ("per_payout", "per_window", "window_seconds", "payout_fee")
 POLICY = parse_policy(policy_text())
 HOT = POLICY.chains[CHAIN].hot

@@ -22,6 +22,7 @@ from strongroom_core.messages import SafeSigned, SignSafeRequest
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, check_distinct
 from strongroom_signer.policy import parse_policy
 from tests.unit.signer.kit import (
+    ALONE,
     DEPLOYMENT,
     EXPIRES,
     KEYS,
@@ -64,6 +65,7 @@ class House:
     cold_safe: bytes = place("cold safe")
     multisend: bytes = place("multisend")
     allowance: bytes = place("allowance")
+    factory: bytes = place("factory")
     usdt: bytes = place("usdt")
     usdc: bytes = place("usdc")
 
@@ -83,13 +85,18 @@ SHOP = place("shop")
 LISTED = place("listed")
 
 
+_PLACES = ("hot_safe", "cold_safe", "multisend", "allowance", "factory")
+
+
 def chain_table(house: House = HOUSE, **changes: Any) -> str:
     values: dict[str, Any] = {
-        **{name: text_of(getattr(house, name)) for name in ("hot_safe", "cold_safe", "multisend", "allowance")},
+        **{name: text_of(getattr(house, name)) for name in _PLACES},
         "hot_owners": [text_of(owner(name)) for name in ("A", "B", "R")],
         "cold_owners": [text_of(owner(name)) for name in ("C1", "C2", "C3")],
         "first_nonce": 0,
         "new_nonces_per_day": NEW_NONCES_PER_DAY,
+        "nodes_min": 2,
+        "view_seconds": 3_600,
     } | changes
     # TOML's strings, lists and integers, as they are needed here, are Python's with double quotes.
     lines = "".join(f"{name} = {value!r}\n".replace("'", '"') for name, value in values.items())
@@ -98,7 +105,7 @@ def chain_table(house: House = HOUSE, **changes: Any) -> str:
 
 def policy_text(house: House = HOUSE, assets: dict[str, int] | None = None, **changes: Any) -> bytes:
     """A policy in TOML with this one chain; every asset may be paid up to 5,000 whole units at once."""
-    head = f'version = 1\ndeployment = "{DEPLOYMENT}"\n{chain_table(house, **changes)}'
+    head = f'version = 1\ndeployment = "{DEPLOYMENT}"\n{ALONE}{chain_table(house, **changes)}'
     for asset, unit in (house.assets if assets is None else assets).items():
         head += f'[assets."{asset}"]\nper_payout = {5_000 * unit}\nper_window = {20_000 * unit}\n'
         head += f"window_seconds = {DAY}\npayout_fee = {unit // 1000}\ndraw_per_day = {6_000 * unit}\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from strongroom_core.ids import MerchantId
+from strongroom_core.ids import HOUSE_MERCHANT, MerchantId
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, check_distinct, parse_enrolment, read_key, render
 from strongroom_signer.errors import EnrolmentError, PolicyError
 from strongroom_signer.policy import parse_policy
@@ -104,6 +104,8 @@ def test_caps_and_ids_are_checked():
         Caps(ASSET, 1, 1, 1, ("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",))
     with pytest.raises(EnrolmentError):
         EnrolledMerchant(MerchantId("pay_01j9zzzzzzzzzzzzzzzzzzzzz1"), 2, bytes(32), {})
+    with pytest.raises(EnrolmentError, match="is the house"):
+        EnrolledMerchant(HOUSE_MERCHANT, 2, bytes(32), {})
     with pytest.raises(EnrolmentError):
         read_key("AB" * 32)
     assert Caps(ASSET, 1, 1, 0, (SHOP,)).scripts

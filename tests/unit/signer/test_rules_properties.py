@@ -55,7 +55,7 @@ def judged(draft: Draft) -> Refusal | None:
         claims = tuple(read_claim(item, TERMS, ENROLLED) for item in draft.evidence)
     except RefusedError as error:
         return Refusal(error.tag, error.reason, error.payout)
-    return judge(Case(NOW, POLICY.limits, Books(), claims, chain, tx))
+    return judge(Case(NOW, POLICY.limits, Books(), claims, chain, tx, off=POLICY.trust.switched_off))
 
 
 @settings(max_examples=150, deadline=None)
@@ -108,7 +108,7 @@ def test_a_bent_psbt_is_refused_or_still_means_the_same_chain_tx(at: int, flip: 
         return
     assert not cut
     claims = tuple(read_claim(item, TERMS, ENROLLED) for item in VALID.evidence)
-    refusal = judge(Case(NOW, POLICY.limits, Books(), claims, POLICY.chains[CHAIN], tx))
+    refusal = judge(Case(NOW, POLICY.limits, Books(), claims, POLICY.chains[CHAIN], tx, off=POLICY.trust.switched_off))
     if refusal is None:
         # The payment is untouched; what can still differ is a sequence, the place of a coin, or the change.
         assert psbt.tx.outputs[0].amount == VALID.pays[0].amount

@@ -17,8 +17,10 @@ from strongroom_signer.enrolment import Caps, parse_enrolment, render
 from strongroom_signer.errors import EnrolmentError, PolicyError
 from strongroom_signer.evm_chains import EVM_PARAMETERS, MULTI_SEND_CALL_ONLY
 from strongroom_signer.host import Folder
+from strongroom_signer.identity import identity_key
 from strongroom_signer.keyfile import OpenKey
 from strongroom_signer.policy import parse_policy
+from tests.unit.signer.kit import ALONE, TRUSTED
 from tests.unit.signer.safe_kit import (
     CHAIN,
     COIN,
@@ -105,7 +107,8 @@ def test_a_wrong_policy_is_refused_and_the_message_names_what(bent: str, named: 
 
 @pytest.mark.parametrize("multisend", MULTI_SEND_CALL_ONLY)
 def test_on_a_main_network_the_delegatecall_goes_to_safes_own_contract(multisend: bytes):
-    policy = parse_policy(swapped(HOUSE.multisend, multisend).replace(CHAIN, "eip155:1").encode())
+    text = swapped(HOUSE.multisend, multisend).replace(CHAIN, "eip155:1").replace(ALONE, TRUSTED)
+    policy = parse_policy(text.encode())
     assert policy.safes["eip155:1"].multisend == multisend
 
 
@@ -132,7 +135,7 @@ def test_a_folder_without_a_key_of_the_chain_has_no_genesis(tmp_path: Path):
 def test_the_owners_key_stands_where_bip_44_says():
     # The accounts of the well-known development mnemonic, as every wallet shows them; no test network is among them.
     seed = bip39.mnemonic_to_seed("test test test test test test test test test test test junk")
-    key = OpenKey("dev", PrivateNode.from_seed(seed), b"")
+    key = OpenKey("dev", PrivateNode.from_seed(seed), b"", identity_key(seed))
     assert key.public_text("eip155:1") == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
     assert key.public_text("eip155:137") == key.public_text("eip155:1")
     assert key.public_text("eip155:11155111") == key.public_text(CHAIN) != key.public_text("eip155:1")

@@ -62,7 +62,7 @@ def judged(draft: SafeDraft) -> Refusal | None:
         claims = tuple(read_claim(item, TERMS, ENROLLED) for item in draft.evidence)
     except RefusedError as error:
         return Refusal(error.tag, error.reason, error.payout)
-    return judge_safe(SafeCase(NOW, POLICY.limits, Books(), claims, SAFE, tx))
+    return judge_safe(SafeCase(NOW, POLICY.limits, Books(), claims, SAFE, tx, off=POLICY.trust.switched_off))
 
 
 def part_of(wanted: Wanted) -> Part:
@@ -103,7 +103,7 @@ def test_a_changed_byte_is_refused_or_changes_the_nonce_or_a_draw_only(at: int, 
     except RefusedError:
         return
     claims = tuple(read_claim(item, TERMS, ENROLLED) for item in VALID.evidence)
-    if judge_safe(SafeCase(NOW, POLICY.limits, Books(), claims, SAFE, tx)) is None:
+    if judge_safe(SafeCase(NOW, POLICY.limits, Books(), claims, SAFE, tx, off=POLICY.trust.switched_off)) is None:
         before, after = SafeTx.decode(BYTES), SafeTx.decode(bent)
         if after.nonce == before.nonce:
             assert decode_multi_send(after.data)[1:] == decode_multi_send(before.data)[1:]

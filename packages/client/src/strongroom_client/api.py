@@ -7,9 +7,11 @@ from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from strongroom_client.errors import ProtocolError
+from strongroom_client.pins import Pins
 from strongroom_client.shapes import Balance, DepositAddress, Invoice, Page, Payout, Record, WebhookEndpoint
 from strongroom_client.signing import signed_to_json
 from strongroom_client.transport import Transport
+from strongroom_client.verification import verify_deposit_address, verify_invoice
 from strongroom_core.errors import InvalidValueError
 from strongroom_core.intents import PaymentIntent, SignedIntent
 
@@ -18,10 +20,17 @@ Collection = Literal["invoices", "deposit-addresses", "deposits", "payouts", "we
 
 
 class Api:
-    """The calls of one merchant. ``transport`` carries the address and the token."""
+    """The calls of one merchant. ``transport`` carries the address and the token.
 
-    def __init__(self, transport: Transport) -> None:
+    With ``pins``, ``create_invoice``, ``invoice`` and ``deposit_address`` answer only where every pinned signer
+    attested the address. Else they raise ``AddressForgedError`` (``address-forged``: somebody may own the API's host,
+    show nothing) or ``AddressUnattestedError`` (``address-unattested``: repeat the call, with the same idempotency key,
+    in a moment). Lists and webhooks are not verified: read the one invoice before you show its address.
+    """
+
+    def __init__(self, transport: Transport, pins: Pins | None = None) -> None:
         self._transport = transport
+        self._pins = pins
 
     def merchant(self) -> Record:
         """Give the token's own merchant: id, name, branch, deployment, and assets with their fees and minimums."""
@@ -58,11 +67,11 @@ class Api:
             redirect_url=redirect_url,
             metadata=metadata,
         )
-        return cast("Invoice", self._transport.post("/v1/invoices", body, idempotency_key))
+        return self._invoice(self._transport.post("/v1/invoices", body, idempotency_key))
 
     def invoice(self, invoice_id: str) -> Invoice:
         """Give one invoice."""
-        return cast("Invoice", self._transport.get(f"/v1/invoices/{_part(invoice_id)}"))
+        return self._invoice(self._transport.get(f"/v1/invoices/{_part(invoice_id)}"))
 
     def cancel_invoice(self, invoice_id: str) -> Invoice:
         """Withdraw an invoice that nobody has paid."""
@@ -71,7 +80,10 @@ class Api:
     def deposit_address(self, *, asset: str, reference: str) -> DepositAddress:
         """Give the standing address of a customer; the same reference gets the same address."""
         body = {"asset": asset, "reference": reference}
-        return cast("DepositAddress", self._transport.post("/v1/deposit-addresses", body))
+        found = self._transport.post("/v1/deposit-addresses", body)
+        if self._pins is not None:
+            verify_deposit_address(self._pins, found)
+        return cast("DepositAddress", found)
 
     def deposit(self, deposit_id: str) -> Record:
         """Give one deposit."""
@@ -139,6 +151,11 @@ class Api:
                 return
         message = f"the list of {collection} never ends: one cursor came twice"
         raise ProtocolError(message)
+
+    def _invoice(self, found: Mapping[str, Any]) -> Invoice:
+        if self._pins is not None:
+            verify_invoice(self._pins, found)
+        return cast("Invoice", found)
 
     def _page(self, path: str, query: Mapping[str, str | int | None]) -> Page[Record]:
         body = self._transport.get(path, query)

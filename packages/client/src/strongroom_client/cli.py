@@ -1,7 +1,8 @@
 """``strongroom-merchant``: a merchant's keys, signed payouts, balances and invoices, from the command line.
 
 Results go to stdout (JSON, or a public key), words for people to stderr. Exit codes: 0 done, 1 refused or failed, 2
-wrong usage. Secrets are read from files, file descriptors or a prompt, never from the command line.
+wrong usage, 3 an alarm of the canary. Secrets are read from files, file descriptors or a prompt, never from the
+command line.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from strongroom_client.errors import ApiError
 from strongroom_client.signing import DEFAULT_LIFE_SECONDS
 from strongroom_core.errors import StrongroomError
 
-Command = Callable[[argparse.Namespace], None]
+Command = Callable[[argparse.Namespace], int | None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     args = build_parser().parse_args(argv)
     try:
-        args.run(args)
+        code: int = args.run(args) or 0
         sys.stdout.flush()
     except ApiError as error:
         return _fail(str(error))
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has gone; Python would complain once more while it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,6 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
     _keys(_group(groups, "keys", "the key that signs payouts"))
     _payout(_group(groups, "payout", "sign, send and follow a payout"), online)
     _invoice(_group(groups, "invoice", "ask to be paid"), online)
+    _address(_group(groups, "address", "standing deposit addresses"), online)
+    _canary(_command(groups, "canary", commands.canary, "watch that the checkout shows attested addresses", online))
     _command(groups, "balance", commands.balance, "what the merchant has of each asset", online)
     return parser
 
@@ -60,6 +63,13 @@ def _online_options() -> argparse.ArgumentParser:
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token-file", type=Path, metavar="FILE", help="read the API token from a file of mode 0600")
     token.add_argument("--token-fd", type=_descriptor, metavar="N", help="read the API token from a file descriptor")
+    parser.add_argument(
+        "--pins",
+        type=Path,
+        metavar="FILE",
+        default=os.environ.get("STRONGROOM_PINS"),
+        help="show no address that these signers did not attest (or STRONGROOM_PINS)",
+    )
     return parser
 
 
@@ -111,6 +121,26 @@ def _invoice(group: Any, online: argparse.ArgumentParser) -> None:
     create.add_argument("--idempotency-key", metavar="KEY", help="the same key makes no second invoice")
     get = _command(group, "get", commands.invoice_get, "show an invoice", online)
     get.add_argument("id", help="inv_…")
+
+
+def _address(group: Any, online: argparse.ArgumentParser) -> None:
+    get = _command(group, "get", commands.address_get, "the standing address of a customer", online)
+    get.add_argument("--asset", required=True, help="a code, or a CAIP-19 id where several networks have the code")
+    get.add_argument("--reference", required=True, help="your customer's number")
+
+
+def _canary(canary: argparse.ArgumentParser) -> None:
+    what = canary.add_mutually_exclusive_group()
+    what.add_argument("--amount", default="1.00", help="of the small invoices that it makes and cancels; 1.00")
+    what.add_argument("--existing", action="store_true", help="make none, look at the newest open one")
+    canary.add_argument("--currency", default="EUR", help="of the amount; EUR")
+    canary.add_argument("--asset", help="what it would pay with: a code or a CAIP-19 id")
+    canary.add_argument(
+        "--every", type=_seconds, default=300, metavar="SECONDS", help="look this often: the time to detection; 300"
+    )
+    canary.add_argument("--grace", type=_seconds, default=30, metavar="SECONDS", help="for signers to attest; 30")
+    canary.add_argument("--once", action="store_true", help="look once")
+    canary.add_argument("--go-on", action="store_true", help="do not end with the first alarm")
 
 
 def _group(groups: Any, name: str, words: str) -> Any:

@@ -6,11 +6,14 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from strongroom_client import keys, secrets_input
 from strongroom_client.api import Api
+from strongroom_client.canary import ALARM, OK, TROUBLE, Canary, Finding, Order
 from strongroom_client.errors import SettingsError
+from strongroom_client.pins import Pins, read_pins
 from strongroom_client.signing import make_intent, sign_intent, signed_from_json, signed_to_json, verify_intent
 from strongroom_client.transport import Transport
 from strongroom_core.amounts import Amount
@@ -37,6 +40,7 @@ from strongroom_core.intents import PaymentIntent, SignedIntent
 
 REAL_CHAINS = (BITCOIN, LITECOIN, ETHEREUM, OPTIMISM, BNB_CHAIN, POLYGON, BASE, ARBITRUM)
 MAX_INTENT_FILE_BYTES = 64 * 1024
+EXIT_CODES = {OK: 0, TROUBLE: 1, ALARM: 3}
 
 
 def keys_new(args: argparse.Namespace) -> None:
@@ -94,7 +98,7 @@ def balance(args: argparse.Namespace) -> None:
 def invoice_create(args: argparse.Namespace) -> None:
     """Ask to be paid; print the invoice with its address and checkout page."""
     with _transport(args) as transport:
-        invoice = Api(transport).create_invoice(
+        invoice = Api(transport, _pins(args)).create_invoice(
             amount=args.amount,
             currency=args.currency,
             asset=args.asset,
@@ -109,7 +113,29 @@ def invoice_create(args: argparse.Namespace) -> None:
 def invoice_get(args: argparse.Namespace) -> None:
     """Print one invoice."""
     with _transport(args) as transport:
-        _print(Api(transport).invoice(args.id))
+        _print(Api(transport, _pins(args)).invoice(args.id))
+
+
+def address_get(args: argparse.Namespace) -> None:
+    """Print the standing address of a customer, made at the first call."""
+    with _transport(args) as transport:
+        _print(Api(transport, _pins(args)).deposit_address(asset=args.asset, reference=args.reference))
+
+
+def canary(args: argparse.Namespace) -> int:
+    """Order like a shopper and compare, now and then; print a line of JSON for each look. 3 is an alarm."""
+    pins = _pins(args)
+    if pins is None:
+        message = "a canary needs the signers' keys: --pins FILE or the environment's STRONGROOM_PINS"
+        raise SettingsError(message)
+    order = None if args.existing else Order(args.amount, args.currency, args.asset)
+    with _transport(args) as transport:
+        looking = Canary(Api(transport), pins, order, grace_seconds=args.grace)
+        if args.once:
+            _tell(found := looking.look())
+        else:
+            found = looking.watch(_tell, args.every, go_on=args.go_on)
+    return EXIT_CODES[found.result]
 
 
 def find_asset(name: str, chain_id: str | None, decimals: int | None = None) -> Asset:
@@ -173,6 +199,15 @@ def _passphrase(key: Path, descriptor: int | None) -> bytes | None:
     if descriptor is None:
         return secrets_input.from_prompt(f"passphrase of {key}")
     return secrets_input.from_descriptor(descriptor, "passphrase")
+
+
+def _pins(args: argparse.Namespace) -> Pins | None:
+    return None if args.pins is None else read_pins(Path(args.pins))
+
+
+def _tell(finding: Finding) -> None:
+    _line(json.dumps(asdict(finding)))
+    sys.stdout.flush()
 
 
 def _transport(args: argparse.Namespace) -> Transport:

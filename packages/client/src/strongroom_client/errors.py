@@ -65,6 +65,24 @@ class SettingsError(InvalidValueError):
     code = "client-settings"
 
 
+class AddressUnattestedError(StrongroomError):
+    """A pinned signer has not attested the address yet. Show it to nobody; the same call may give it in a moment."""
+
+    code = "address-unattested"
+
+
+class AddressForgedError(StrongroomError):
+    """The address, or its payment link, is not what the pinned signers attest. Somebody may sit in the API's host."""
+
+    code = "address-forged"
+
+
+class CheckoutError(StrongroomError):
+    """A page opens where an open invoice's checkout should be, and is none by which a shopper could pay."""
+
+    code = "checkout-unreadable"
+
+
 class UnreachableError(StrongroomError):
     """No answer came. A write may have happened: repeat it with the same idempotency key to learn so."""
 

@@ -17,6 +17,16 @@ class Page(TypedDict, Generic[Item]):
     next_cursor: str | None
 
 
+class Attestation(TypedDict):
+    """A signer's word that an address is the merchant's: identity key and Ed25519 signature in hex."""
+
+    signer: str
+    identity: str
+    key_set: str
+    index: int
+    signature: str
+
+
 class InvoicePayment(TypedDict):
     """One on-chain payment on an invoice's address; in another asset than the invoice's it pays nothing of it.
 
@@ -66,6 +76,9 @@ class Invoice(TypedDict):
     description: str | None
     metadata: dict[str, Any] | None
     payments: list[InvoicePayment]
+    deployment: str
+    merchant_id: str
+    attestations: list[Attestation]
 
 
 class DepositAddress(TypedDict):
@@ -78,6 +91,10 @@ class DepositAddress(TypedDict):
     assets: list[str]
     address: str
     reference: str
+    chain: str
+    deployment: str
+    merchant_id: str
+    attestations: list[Attestation]
 
 
 class Balance(TypedDict):

@@ -213,6 +213,8 @@ def asset_by_id(asset_id: str) -> Asset:
     except KeyError:
         codes = ", ".join(sorted({asset.code for asset in _ASSETS.values()}))
         message = f"{asset_id!r} is not an asset that is known here by its CAIP-19 id; known are those of {codes}"
+        if "/erc20:" in asset_id:
+            message += ". Tokens are known by [[chains.assets]] of the settings, with closed = true once not taken"
         raise UnknownAssetError(message) from None
 
 

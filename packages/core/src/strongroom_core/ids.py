@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from strongroom_core.errors import InvalidValueError
 
@@ -80,6 +80,13 @@ class DepositId(Id):
     prefix = "dep"
 
 
+class OrderId(Id):
+    """A conversion that a merchant signed; made by the merchant."""
+
+    __slots__ = ()
+    prefix = "ord"
+
+
 class AddressId(Id):
     """An address of ours."""
 
@@ -141,3 +148,7 @@ class RequestId(Id):
 
     __slots__ = ()
     prefix = "req"
+
+
+#: The house, where an intent names who pays: what it pays out is signed by a quorum of operators. No merchant gets it.
+HOUSE_MERCHANT: Final = MerchantId("mer_00000000000000000000000000")

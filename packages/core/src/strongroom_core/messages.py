@@ -1,51 +1,20 @@
-"""What platform and signer say to each other, and how it travels.
+"""What the platform asks a signer, and what it answers.
 
-A frame is a 4-byte big-endian length and that many bytes of JSON (RFC 8259): an object whose ``kind`` names the
-message. Bytes are lower-case hex, integers go from 0 to 2**63 - 1, texts hold no NUL and no half surrogate pair. One
-request, one answer, in order, on one connection. The signer believes none of it: a message carries evidence, and the
-signer decides from the evidence, its own policy and its own journal.
+The signer believes none of it: a message carries evidence, and the signer decides from the evidence, its own policy and
+its own journal. How messages travel: ``strongroom_core.wire``; all kinds together: ``strongroom_core.protocol``.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, Self, cast
+from dataclasses import dataclass
+from typing import ClassVar, Final
 
-from strongroom_core.errors import InvalidValueError
 from strongroom_core.intents import SignedIntent
+from strongroom_core.wire import Message, part
 
-MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-LENGTH_BYTES: Final = 4
-MAX_INTEGER: Final = 2**63 - 1
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-
-
-class InvalidMessageError(InvalidValueError):
-    """Bytes that are no message of this protocol."""
-
-    code = "request-malformed"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """The base: subclasses are flat records of text, integers, booleans, bytes and tuples of records."""
-
-    kind: ClassVar[str]
-
-    def encode(self) -> bytes:
-        """Give the JSON bytes, without the length in front."""
-        return json.dumps(_plain(self), separators=(",", ":"), sort_keys=True).encode()
-
-    @classmethod
-    def parse(cls, body: dict[str, Any]) -> Self:
-        """Build the message from its JSON object. Raises ``InvalidMessageError``."""
-        names = {field.name: field for field in fields(cls)}
-        if set(body) != set(names):
-            message = f"a {cls.kind} message has exactly the fields {', '.join(sorted(names))}"
-            raise InvalidMessageError(message)
-        return cls(**{name: _typed(str(field.type), body[name], name) for name, field in names.items()})
+# 2**256 - 1 has 78 digits.
+_UNITS: Final = re.compile("0|[1-9][0-9]{0,77}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +114,65 @@ class StatusRequest(Message):
     request_id: str
 
 
+@part
+@dataclass(frozen=True, slots=True)
+class DrawLimit(Message):
+    """What the policy lets a rolling day draw from a cold Safe; only ever part of a ``Status``.
+
+    ``asset`` is a CAIP-19 id; ``per_day`` is base units in decimal digits, since wei need more than 63 bits.
+    """
+
+    kind: ClassVar[str] = "draw-limit"
+    asset: str
+    per_day: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no number of base units. Raises ``ValueError``."""
+        if not _UNITS.fullmatch(self.per_day):
+            raise ValueError
+
+
+@part
+@dataclass(frozen=True, slots=True)
+class PendingChange(Message):
+    """A change that loosens, announced, and in force from ``effective_at`` (unix seconds) on; part of a ``Status``.
+
+    ``document`` is "policy" or "merchants"; ``sequence`` is that of its statement, ``sha256`` that of its whole text,
+    which stands in the journal.
+    """
+
+    kind: ClassVar[str] = "pending-change"
+    document: str
+    sequence: int
+    effective_at: int
+    sha256: bytes
+
+
+@part
+@dataclass(frozen=True, slots=True)
+class Holding(Message):
+    """What another host is known to hold of this signer's journal; part of a ``Status``.
+
+    ``role`` is "peer" or "witness"; ``lag`` counts the rows that it is not known to hold; ``trouble`` says why it could
+    not be asked or brought more, or nothing.
+    """
+
+    kind: ClassVar[str] = "holding"
+    role: str
+    name: str
+    lag: int
+    trouble: str
+
+
 @dataclass(frozen=True, slots=True)
 class Status(Message):
     """The signer's state; the answer to a halt too.
 
     ``rows`` counts journal rows and ``head`` is the SHA-256 chain head; ``policy_hash`` names the policy file in force;
-    ``fingerprint`` is the BIP 32 fingerprint of its master key; ``now`` is its clock in unix seconds.
+    ``fingerprint`` is the BIP 32 fingerprint of its master key; ``now`` is its clock in unix seconds. ``draws`` has a
+    limit for every asset of an EVM chain, so that it can be compared with the chain's own. ``enrolment_hash`` names
+    the merchants' file in force (empty before the first), ``pending`` what waits out its time-lock, ``holdings``
+    who else keeps this journal.
     """
 
     kind: ClassVar[str] = "status-is"
@@ -163,6 +185,10 @@ class Status(Message):
     head: bytes
     policy_hash: bytes
     now: int
+    draws: tuple[DrawLimit, ...] = ()
+    enrolment_hash: bytes = b""
+    pending: tuple[PendingChange, ...] = ()
+    holdings: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +201,7 @@ class JournalRequest(Message):
     limit: int
 
 
+@part
 @dataclass(frozen=True, slots=True)
 class JournalRow(Message):
     """One row: ``hash`` = SHA-256(``previous`` ‖ number as 8 bytes ‖ ``body``); ``body`` is canonical JSON."""
@@ -193,159 +220,3 @@ class JournalRows(Message):
     kind: ClassVar[str] = "rows"
     request_id: str
     rows: tuple[JournalRow, ...]
-
-
-_KINDS: Final[dict[str, type[Message]]] = {
-    message.kind: message
-    for message in (
-        SignRequest,
-        Signed,
-        SignSafeRequest,
-        SafeSigned,
-        Refused,
-        VoidRequest,
-        Voided,
-        HaltRequest,
-        StatusRequest,
-        Status,
-        JournalRequest,
-        JournalRow,
-        JournalRows,
-    )
-}
-
-
-def decode_message(data: bytes) -> Message:
-    """Read one message. Raises ``InvalidMessageError`` on anything that is not exactly one."""
-    try:
-        # Decoded first: json.loads would also take UTF-16, UTF-32 and a byte order mark.
-        body = json.loads(data.decode(), object_pairs_hook=_unique)
-    except InvalidMessageError:
-        raise
-    except (ValueError, RecursionError):
-        message = "a message is a JSON object in UTF-8"
-        raise InvalidMessageError(message) from None
-    return _decode_object(body)
-
-
-def frame(message: Message) -> bytes:
-    """Put the length in front. Raises ``InvalidMessageError`` where it is too long to send."""
-    data = message.encode()
-    if len(data) > MAX_FRAME_BYTES:
-        text = f"a message has at most {MAX_FRAME_BYTES} bytes"
-        raise InvalidMessageError(text)
-    return len(data).to_bytes(LENGTH_BYTES, "big") + data
-
-
-def frame_length(header: bytes) -> int:
-    """Read a frame's length from its first four bytes. Raises ``InvalidMessageError`` where it is over the limit."""
-    length = int.from_bytes(header, "big")
-    if len(header) != LENGTH_BYTES or not 0 < length <= MAX_FRAME_BYTES:
-        text = f"a frame has 1 to {MAX_FRAME_BYTES} bytes"
-        raise InvalidMessageError(text)
-    return length
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    body = dict(pairs)
-    if len(body) != len(pairs):
-        message = "a key stands twice in one object"
-        raise InvalidMessageError(message)
-    return body
-
-
-def _decode_object(body: object) -> Message:
-    if not isinstance(body, dict):
-        message = "a message is a JSON object"
-        raise InvalidMessageError(message)
-    rest = dict(body)
-    kind = rest.pop("kind", None)
-    message_type = _KINDS.get(kind) if isinstance(kind, str) else None
-    if message_type is None:
-        message = "a message of an unknown kind"
-        raise InvalidMessageError(message)
-    return message_type.parse(rest)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, SignedIntent):
-        return {"intent": value.intent.hex(), "public_key": value.public_key.hex(), "signature": value.signature.hex()}
-    if isinstance(value, Message):
-        return {"kind": value.kind} | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return value
-
-
-def _typed(annotation: str, value: object, name: str) -> object:
-    try:
-        return _READERS[annotation](value)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        message = f"{name} is not of the form {annotation}"
-        raise InvalidMessageError(message) from None
-
-
-def _read_text(value: object) -> str:
-    # Half a surrogate pair and NUL are legal in JSON, and crash the UTF-8 and the databases behind us.
-    if type(value) is not str or _UNSTORABLE.search(value):
-        raise TypeError
-    return value
-
-
-def _read_integer(value: object) -> int:
-    # What SQLite and PostgreSQL hold; and none of our numbers counts below zero, where a LIMIT would mean "all".
-    if type(value) is not int or not 0 <= value <= MAX_INTEGER:
-        raise TypeError
-    return value
-
-
-def _read_boolean(value: object) -> bool:
-    if type(value) is not bool:
-        raise TypeError
-    return value
-
-
-def _read_bytes(value: object) -> bytes:
-    text = cast("str", value)
-    data = bytes.fromhex(text)
-    # fromhex takes blanks and capitals; one value has one spelling here.
-    if data.hex() != text:
-        raise ValueError
-    return data
-
-
-def _read_intent(value: object) -> SignedIntent:
-    body = cast("dict[str, str]", value)
-    if set(body) != {"intent", "public_key", "signature"}:
-        raise ValueError
-    return SignedIntent(**{key: _read_bytes(text) for key, text in body.items()})
-
-
-def _read_many(read: Any) -> Any:
-    def many(value: object) -> tuple[object, ...]:
-        if type(value) is not list:
-            raise TypeError
-        return tuple(read(item) for item in value)
-
-    return many
-
-
-def _read_row(value: object) -> JournalRow:
-    # Only this one kind, never _decode_object: rows nested in rows nested in rows would exhaust the stack.
-    body = dict(cast("dict[str, Any]", value))
-    if body.pop("kind", None) != JournalRow.kind:
-        raise TypeError
-    return JournalRow.parse(body)
-
-
-_READERS: Final[dict[str, Any]] = {
-    "str": _read_text,
-    "int": _read_integer,
-    "bool": _read_boolean,
-    "bytes": _read_bytes,
-    "SignedIntent": _read_intent,
-    "tuple[SignedIntent, ...]": _read_many(_read_intent),
-    "tuple[JournalRow, ...]": _read_many(_read_row),
-}

@@ -10,6 +10,11 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from strongroom_core.statements import Document
+from strongroom_signer.balances import Balances
+from strongroom_signer.pending import ANNOUNCED, CANCELLED, CHALLENGE, Changes
+from strongroom_signer.slots import NonceSlot, Slot, Spend, Version
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,66 +27,20 @@ VOIDED: Final = "voided"
 HALTED: Final = "halted"
 RESUMED: Final = "resumed"
 GENESIS: Final = "genesis"
+DEPOSITS: Final = "deposits"
+REORGED: Final = "reorged"
+CONFLICTED: Final = "conflicted"
+CONVERTED: Final = "converted"
 POLICY: Final = "policy"
 ENROLMENT: Final = "enrolment"
 DAY_SECONDS: Final = 86_400
 
 
 @dataclass(slots=True)
-class Slot:
-    """What binds payments to at most one effect: all versions share the coins of the earlier ones.
-
-    ``row`` is the journal row of the first version; ``fee`` is that of the most expensive one, signed at ``fee_at``.
-    """
-
-    row: int
-    chain: str
-    intents: frozenset[str]
-    coins: set[Coin]
-    fee: int = 0
-    fee_at: int = 0
-
-
-@dataclass(slots=True)
-class NonceSlot:
-    """One nonce of one Safe: of all that is signed at it, at most one thing ever happens.
-
-    So what was signed at it may differ from version to version, and an intent is bound to the nonce alone.
-    ``row`` is the journal row of the first version; ``draws`` has, by asset, the largest draw and when it was signed.
-    """
-
-    row: int
-    chain: str
-    safe: str
-    nonce: int
-    draws: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One signed chain tx: the journal row of the decision, and the intents that it pays.
-
-    A txid does not say for which intents: two of one amount to one address look the same on the chain.
-    """
-
-    row: int
-    intents: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """One intent's amount, counted once, at its first signing."""
-
-    at: int
-    merchant: str
-    amount: int
-    listed: bool
-
-
-@dataclass(slots=True)
 class Books:
-    """The fold over the journal; hashes are lower-case hex as the rows have them."""
+    """The fold over the journal; hashes are lower-case hex as the rows have them. ``money`` is who holds what."""
 
+    money: Balances = field(default_factory=Balances)
     signed_rows: dict[str, int] = field(default_factory=dict)
     slot_of_intent: dict[str, Slot] = field(default_factory=dict)
     nonce_of_intent: dict[str, NonceSlot] = field(default_factory=dict)
@@ -97,6 +56,8 @@ class Books:
     highest_nonce: dict[tuple[str, str], int] = field(default_factory=dict)
     nonce_marks: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     draw_marks: dict[tuple[str, str], list[tuple[int, NonceSlot]]] = field(default_factory=dict)
+    slots_of_coin: dict[tuple[str, Coin], list[Slot]] = field(default_factory=dict)
+    highest_executed: dict[tuple[str, str], int] = field(default_factory=dict)
     halted: bool = False
     halt_reason: str = ""
     halt_row: int = 0
@@ -105,12 +66,18 @@ class Books:
     fingerprint: str = ""
     policy_hash: str = ""
     enrolment_hash: str = ""
+    changes: Changes = field(default_factory=Changes)
 
     def apply(self, row: int, body: dict[str, Any]) -> None:
         """Take a row into account; raises ``KeyError`` or ``TypeError`` on one that this release cannot read."""
         # A clock that once was ahead stays the mark: time never goes back, whatever a later row says.
         self.last_at = max(self.last_at, body["at"])
         _APPLY[body["kind"]](self, row, body)
+
+    @property
+    def balances(self) -> dict[tuple[str, str], int]:
+        """Base units by (holder, asset); a holder is a merchant's id or ``house``."""
+        return self.money.of
 
     def spent(self, asset: str, since: int) -> Iterator[Spend]:
         """Give the spends of an asset after ``since`` (unix seconds), newest first."""
@@ -161,9 +128,13 @@ def _signed(books: Books, row: int, body: dict[str, Any]) -> None:
     if slot is None:
         slot = Slot(row, body["chain"], frozenset(item["intent"] for item in body["payments"]), coins)
         books.slots[row] = slot
+        # Those of the first version only, which every version spends: whoever spends one of them kills them all.
+        for coin in coins:
+            books.slots_of_coin.setdefault((slot.chain, coin), []).append(slot)
         _bind(books, slot, body)
     slot.coins |= coins
-    books.versions[(body["chain"], body["txid"])] = Version(row, slot.intents)
+    slot.change[body["txid"]] = tuple(item["output"] for item in body["change"])
+    books.versions[(body["chain"], body["txid"])] = Version(row, slot.intents, slot)
     if body["fee"] > slot.fee:
         _mark_fee(books, slot, body)
     if not slot.intents:
@@ -173,12 +144,14 @@ def _signed(books: Books, row: int, body: dict[str, Any]) -> None:
     for item in body["change"]:
         key = (body["chain"], item["key_set"])
         books.highest_index[key] = max(books.highest_index.get(key, -1), item["index"])
+        books.money.add_change(body["chain"], (body["txid"], item["output"]), body["asset"], item["amount"])
 
 
 def _mark_fee(books: Books, slot: Slot, body: dict[str, Any]) -> None:
     marks = books.fee_marks.setdefault(body["chain"], [])
     if slot.fee_at != body["at"]:
         marks.append((body["at"], slot))
+    books.money.charge(body["asset"], body["fee"] - slot.fee)
     slot.fee, slot.fee_at = body["fee"], body["at"]
 
 
@@ -189,7 +162,8 @@ def _bind(books: Books, slot: Slot, body: dict[str, Any]) -> None:
 
 
 def _count(books: Books, row: int, payment: dict[str, Any], at: int) -> None:
-    """Count a payment that is signed for the first time."""
+    """Count and book a payment that is signed for the first time."""
+    books.money.pay(row, payment)
     books.signed_rows[payment["intent"]] = row
     books.intent_of_payout[(payment["merchant"], payment["payout"])] = payment["intent"]
     spend = Spend(at, payment["merchant"], payment["amount"], payment["listed"])
@@ -204,7 +178,8 @@ def _safe_signed(books: Books, row: int, body: dict[str, Any]) -> None:
     slot = books.nonces.setdefault((chain, safe, nonce), NonceSlot(row, chain, safe, nonce))
     books.highest_nonce[(chain, safe)] = max(books.highest_nonce.get((chain, safe), nonce), nonce)
     intents = frozenset(item["intent"] for item in body["payments"])
-    books.versions[(chain, body["txid"])] = Version(row, intents)
+    books.versions[(chain, body["txid"])] = Version(row, intents, slot)
+    slot.intents |= dict.fromkeys(item["intent"] for item in body["payments"])
     for item in body["payments"]:
         if item["intent"] not in books.nonce_of_intent:
             books.nonce_of_intent[item["intent"]] = slot
@@ -220,6 +195,41 @@ def _mark_draw(books: Books, slot: NonceSlot, draw: dict[str, Any], at: int) -> 
         if signed_at != at:
             books.draw_marks.setdefault((slot.chain, asset), []).append((at, slot))
         slot.draws[asset] = (amount, at)
+
+
+def _deposits(books: Books, row: int, body: dict[str, Any]) -> None:
+    for item in body["items"]:
+        books.money.deposit(row, body["chain"], item)
+
+
+def _reorged(books: Books, row: int, body: dict[str, Any]) -> None:
+    del row
+    for key in body["items"]:
+        books.money.reorg(body["chain"], key)
+
+
+def _conflicted(books: Books, row: int, body: dict[str, Any]) -> None:
+    for item in body["items"]:
+        for intent in item["intents"]:
+            books.money.give_back(row, intent)
+            # What was given back is dead: it must never be signed again.
+            books.void_rows.setdefault(intent, row)
+        books.money.settled[item["slot"]] = row
+        if item["executed"]:
+            _execute(books, books.versions[body["chain"], item["by"]].slot, item["by"])
+        else:
+            books.money.charge(item["asset"], -item["fee"])
+
+
+def _execute(books: Books, slot: Slot | NonceSlot, effect: str) -> None:
+    if isinstance(slot, NonceSlot):
+        slot.executed = effect
+        key = (slot.chain, slot.safe)
+        books.highest_executed[key] = max(books.highest_executed.get(key, -1), slot.nonce)
+
+
+def _converted(books: Books, row: int, body: dict[str, Any]) -> None:
+    books.money.convert(row, body)
 
 
 def _voided(books: Books, row: int, body: dict[str, Any]) -> None:
@@ -243,11 +253,27 @@ def _genesis(books: Books, row: int, body: dict[str, Any]) -> None:
 def _policy(books: Books, row: int, body: dict[str, Any]) -> None:
     del row
     books.policy_hash = body["policy"]
+    books.changes.put_in_force(Document.POLICY, body["text"], body["policy"], body)
 
 
 def _enrolment(books: Books, row: int, body: dict[str, Any]) -> None:
     del row
     books.enrolment_hash = body["enrolment"]
+    books.changes.put_in_force(Document.MERCHANTS, body["text"], body["enrolment"], body)
+
+
+def _challenge(books: Books, row: int, body: dict[str, Any]) -> None:
+    del row
+    books.changes.challenge(body)
+
+
+def _announced(books: Books, row: int, body: dict[str, Any]) -> None:
+    books.changes.announce(row, body)
+
+
+def _cancelled(books: Books, row: int, body: dict[str, Any]) -> None:
+    del row
+    books.changes.cancel(body)
 
 
 def _refused(books: Books, row: int, body: dict[str, Any]) -> None:
@@ -258,9 +284,16 @@ _APPLY: Final = {
     GENESIS: _genesis,
     POLICY: _policy,
     ENROLMENT: _enrolment,
+    CHALLENGE: _challenge,
+    ANNOUNCED: _announced,
+    CANCELLED: _cancelled,
     SIGNED: _signed,
     SAFE_SIGNED: _safe_signed,
     REFUSED: _refused,
+    DEPOSITS: _deposits,
+    REORGED: _reorged,
+    CONFLICTED: _conflicted,
+    CONVERTED: _converted,
     VOIDED: _voided,
     HALTED: _halted,
     RESUMED: _resumed,

@@ -1,35 +1,42 @@
 """Rules about what merchants signed, alike on every chain: once, unexpired, not void, within limits.
 
-Pure functions from a case to a refusal or nothing. Doors for what comes later: ``covered by the merchant's proven
-balance`` belongs after ``limit_velocity_merchant``, ``approvals at this size`` after ``limit_payout``, the peer's head
-and the policy's time-lock before ``not_void``.
+Pure functions from a case to a refusal or nothing. What they cost whom is judged by ``book_rules``. A door for what
+comes later: ``approvals at this size`` belongs after ``limit_payout``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from strongroom_core.refusals import RefusalTag
-from strongroom_signer.model import Refusal
+from strongroom_signer.balances import HOUSE
+from strongroom_signer.model import UNSEEN, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from strongroom_signer.books import Books, Spend
-    from strongroom_signer.model import Claim
+    from strongroom_signer.books import Books
+    from strongroom_signer.model import Claim, Seen
     from strongroom_signer.policy import AssetLimits
+    from strongroom_signer.slots import Spend
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimsCase:
-    """What these rules may look at: ``now`` in unix seconds, limits by CAIP-19 id, the books, the claims."""
+    """What these rules may look at: ``now`` in unix seconds, limits by CAIP-19 id, the books, the claims.
+
+    ``off`` are the rules that the policy of a test network switched off; their no is not heard. ``seen`` is what the
+    signer's own nodes say of the chain; without any word of theirs nothing is signed.
+    """
 
     now: int
     limits: Mapping[str, AssetLimits]
     books: Books
     claims: tuple[Claim, ...]
+    off: frozenset[RefusalTag] = field(default=frozenset(), kw_only=True)
+    seen: Seen = field(default=UNSEEN, kw_only=True)
 
     @property
     def intents(self) -> frozenset[str]:
@@ -40,6 +47,21 @@ class ClaimsCase:
     def fresh(self) -> tuple[Claim, ...]:
         """The claims that were never signed; expiry, caps and windows are judged once, now."""
         return tuple(claim for claim in self.claims if claim.hash.hex() not in self.books.signed_rows)
+
+    def fee(self, claim: Claim) -> int:
+        """What the merchant pays the house for the payout: as it was first signed, or by the policy now."""
+        paid = self.books.money.paid.get(claim.hash.hex())
+        if paid is not None:
+            return paid.fee
+        return 0 if claim.holder == HOUSE else self.limits[claim.intent.asset].payout_fee
+
+
+C = TypeVar("C", bound=ClaimsCase)
+
+
+def first_refusal(case: C, rules: Iterable[Callable[[C], Refusal | None]]) -> Refusal | None:
+    """Give the first rule's no that is heard, or nothing where all say yes."""
+    return next((no for rule in rules if (no := rule(case)) is not None and no.tag not in case.off), None)
 
 
 def not_repeated(case: ClaimsCase) -> Refusal | None:
@@ -82,7 +104,7 @@ def unexpired(case: ClaimsCase) -> Refusal | None:
 def fee_within_ceiling(case: ClaimsCase) -> Refusal | None:
     """The merchant agreed to at least the fee that a payout costs it."""
     for claim in case.fresh:
-        fee = case.limits[claim.intent.asset].payout_fee
+        fee = case.fee(claim)
         if claim.intent.fee_ceiling < fee:
             reason = f"the merchant pays at most {claim.intent.fee_ceiling}, and a payout costs {fee}"
             return Refusal(RefusalTag.FEE_CEILING, reason, claim.intent.payout)

@@ -7,7 +7,8 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from strongroom_core.messages import LENGTH_BYTES, decode_message, frame, frame_length
+from strongroom_core.protocol import decode_message
+from strongroom_core.wire import LENGTH_BYTES, frame, frame_length
 from strongroom_signer.errors import SignerError
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import hashlib
 import sqlite3
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from strongroom_core.messages import (
+    DrawLimit,
     HaltRequest,
     JournalRequest,
-    JournalRows,
-    Message,
+    PendingChange,
     Refused,
     SafeSigned,
     Signed,
@@ -23,60 +23,81 @@ from strongroom_core.messages import (
     Voided,
     VoidRequest,
 )
+from strongroom_core.proof_messages import (
+    AttestRequest,
+    BooksRequest,
+    Converted,
+    ConvertRequest,
+    ProveConflictsRequest,
+    ProveExecutionsRequest,
+    ProveReceiptsRequest,
+    ProveTxsRequest,
+)
 from strongroom_core.refusals import RefusalTag
+from strongroom_core.statements import Document
+from strongroom_core.wire import Message
 from strongroom_signer import records
+from strongroom_signer.attest import attest
+from strongroom_signer.books import ENROLMENT, POLICY
+from strongroom_signer.conversions import ConversionCase, decode_order, judge_conversion
 from strongroom_signer.decode import decode
-from strongroom_signer.errors import JournalBrokenError, RefusedError
-from strongroom_signer.evidence import Terms, decode_intent, read_claim
+from strongroom_signer.enrolment import parse_enrolment
+from strongroom_signer.errors import NotJudgedError, RefusedError
+from strongroom_signer.evidence import Terms, decode_intent, read_claims
+from strongroom_signer.guard import may_write
 from strongroom_signer.log import log
+from strongroom_signer.memory import Memory
 from strongroom_signer.model import Refusal
+from strongroom_signer.policy import parse_policy
+from strongroom_signer.proofs import MAX_PROOFS
+from strongroom_signer.reorgs import MAX_FINAL, Watch, seen
+from strongroom_signer.requests import book_proofs, page_of_balances, proven_rows, read_proofs
 from strongroom_signer.rules import Case, judge
 from strongroom_signer.safe_decode import decode_safe_tx
 from strongroom_signer.safe_rules import SafeCase, judge_safe
+from strongroom_signer.statements import in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from strongroom_core.intents import SignedIntent
-    from strongroom_core.messages import JournalRow
-    from strongroom_signer.books import Books
     from strongroom_signer.curve import PrivateNode
-    from strongroom_signer.enrolment import Enrolment
-    from strongroom_signer.journal import Journal
-    from strongroom_signer.keyfile import OpenKey
     from strongroom_signer.model import Claim, DecodedSafeTx, DecodedTx
-    from strongroom_signer.policy import ChainPolicy, Policy
+    from strongroom_signer.policy import ChainPolicy
     from strongroom_signer.psbt import Psbt
+    from strongroom_signer.requests import ProofRequest
     from strongroom_signer.safe_policy import SafePolicy
+    from strongroom_signer.views import View
 
 # A block holds fewer payments; a request beyond it is a bug or an attack on our time.
 MAX_INTENTS: Final = 2_000
-MAX_ROWS: Final = 1_000
-# Bodies travel as hex in one frame of 16 MiB; one more row than this always fits.
-MAX_ROWS_BYTES: Final = 2 * 1024 * 1024
 MAX_REQUEST_ID: Final = 64
+# Proofs and addresses take seconds and megabytes each: no more of them at once, however many connections ask.
+MAX_AT_ONCE: Final = 2
 
-Decided = SignRequest | SignSafeRequest | VoidRequest
+Decided = SignRequest | SignSafeRequest | VoidRequest | ConvertRequest
+
+
+Asked = TypeVar("Asked", bound=Message)
 
 
 @dataclass(slots=True)
-class Signer:
-    """Everything that a running signer holds. ``clock`` gives unix seconds."""
+class Signer(Memory):
+    """A memory that decides and signs."""
 
-    key: OpenKey
-    policy: Policy
-    enrolment: Enrolment
-    journal: Journal
-    books: Books
-    clock: Callable[[], int]
-    broken: JournalBrokenError | None = None
     _accounts: dict[str, PrivateNode] = field(default_factory=dict)
+    _watches: dict[str, Watch] = field(default_factory=dict)
+    _looked: dict[str, tuple[int, bytes | None, int]] = field(default_factory=dict)
     _owners: dict[str, PrivateNode] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)
     _reading: threading.Lock = field(default_factory=threading.Lock)
+    # Not the lock above: proofs may wait for this signer's own nodes, and a decision's chain tx must not wait for them.
+    _proving: threading.Semaphore = field(default_factory=lambda: threading.BoundedSemaphore(MAX_AT_ONCE))
 
     def __post_init__(self) -> None:
         """Derive the account keys once."""
+        self._derive()
+
+    def _derive(self) -> None:
         self._accounts = {chain: self.key.account(chain) for chain in self.policy.chains}
         self._owners = {chain: self.key.owner(chain) for chain in self.policy.safes}
 
@@ -85,6 +106,7 @@ class Signer:
         if len(getattr(message, "request_id", "")) > MAX_REQUEST_ID:
             return Refused("", RefusalTag.REQUEST_MALFORMED.value, "a request id is too long", "")
         try:
+            self.advance()
             return self._answer(message)
         except sqlite3.Error as error:
             reason = self.broken.message if self.broken is not None else f"the journal cannot be read ({error})"
@@ -92,11 +114,23 @@ class Signer:
 
     def _answer(self, message: Message) -> Message:
         match message:
-            case SignRequest() | SignSafeRequest() | VoidRequest():
+            case SignRequest() | SignSafeRequest() | VoidRequest() | ConvertRequest():
                 return self._guarded(message)
+            case ProveTxsRequest() | ProveReceiptsRequest() | ProveConflictsRequest() | ProveExecutionsRequest():
+                return self._unwritten(message, self._prove)
+            case AttestRequest():
+                return self._unwritten(message, self._attest)
             case HaltRequest():
                 self.halt(message.reason, message.request_id)
                 return self.status(message.request_id)
+            case _:
+                return self._tell(message)
+
+    def _tell(self, message: Message) -> Message:
+        match message:
+            case BooksRequest():
+                with self._lock:
+                    return page_of_balances(message, self.books, self.journal.count, binding=self._binding)
             case StatusRequest():
                 return self.status(message.request_id)
             case JournalRequest():
@@ -111,18 +145,20 @@ class Signer:
                     return self._sign(message)
                 case SignSafeRequest():
                     return self._sign_safe(message)
+                case ConvertRequest():
+                    return self._convert(message)
                 case VoidRequest():
                     with self._lock:
                         return self._void(message)
         except RefusedError as error:
             refusal = Refusal(error.tag, error.reason, error.payout)
             with self._lock:
-                if self.broken is None:
+                if self.broken is None and not isinstance(error, NotJudgedError) and may_write(self):
                     self._append(records.refused(self.clock(), message.request_id, _subject(message), refusal))
             return _refused(message, refusal)
 
     def _sign(self, request: SignRequest) -> Message:
-        self._may_act(halted=self.books.halted)
+        self._may_act(halted=self.books.halted, agree=True)
         chain = self.policy.chains.get(request.chain)
         if chain is None:
             raise RefusedError(RefusalTag.CHAIN_UNKNOWN, f"{request.chain[:80]} is not in this signer's policy")
@@ -130,20 +166,27 @@ class Signer:
         with self._reading:
             psbt, tx = decode(request.psbt, chain)
         with self._lock:
-            now = self._may_act(halted=self.books.halted)
+            now = self._may_act(halted=self.books.halted, agree=True)
+            if self.policy.chains.get(request.chain) is not chain:
+                return self._sign(request)  # another policy came into force while this was read
+            self._follow_chain(request.chain)
             row = self._row_of_version(request, tx) or self._decide(request, chain, tx, now)
+            self._confirm(signing=True)
             return Signed(request.request_id, self._signatures(request.chain, psbt, tx), row)
 
     def _sign_safe(self, request: SignSafeRequest) -> Message:
-        self._may_act(halted=self.books.halted)
+        self._may_act(halted=self.books.halted, agree=True)
         chain = self.policy.safes.get(request.chain)
         if chain is None:
             raise RefusedError(RefusalTag.CHAIN_UNKNOWN, f"{request.chain[:80]} is no EVM chain of this policy")
         with self._reading:
             tx = decode_safe_tx(request.safe_tx, chain)
         with self._lock:
-            now = self._may_act(halted=self.books.halted)
+            now = self._may_act(halted=self.books.halted, agree=True)
+            if self.policy.safes.get(request.chain) is not chain:
+                return self._sign_safe(request)  # as above
             row = self._row_of_version(request, tx) or self._decide_safe(request, chain, tx, now)
+            self._confirm(signing=True)
             signature = self._owners[request.chain].sign_recoverable(bytes.fromhex(tx.txid[2:]))
             return SafeSigned(request.request_id, signature, row)
 
@@ -152,28 +195,141 @@ class Signer:
         version = self.books.versions.get((request.chain, tx.txid))
         if version is None:
             return 0
-        hashes = [hashlib.sha256(item.intent).hexdigest() for item in request.evidence]
-        if len(hashes) != len(version.intents) or set(hashes) != version.intents:
+        # Of the house's own intents there are several pieces of evidence, one of each operator.
+        if {hashlib.sha256(item.intent).hexdigest() for item in request.evidence} != version.intents:
             reason = f"this chain tx was signed for other intents (journal row {version.row})"
             raise RefusedError(RefusalTag.SLOT_PAYMENTS, reason)
         return version.row
 
     def _decide(self, request: SignRequest, chain: ChainPolicy, tx: DecodedTx, now: int) -> int:
-        claims = self._claims(request, Terms(self.policy.deployment, chain.parameters, {chain.parameters.asset.id}))
-        case = Case(now, self.policy.limits, self.books, claims, chain, tx)
+        claims = self._claims(request, self._terms(chain, {chain.parameters.asset.id}))
+        off, seeing = self.policy.trust.switched_off, seen(self.views.get(request.chain))
+        case = Case(now, self.policy.limits, self.books, claims, chain, tx, off=off, seen=seeing)
         _raise(judge(case))
         return self._append(records.signed(case, request))
 
     def _decide_safe(self, request: SignSafeRequest, chain: SafePolicy, tx: DecodedSafeTx, now: int) -> int:
-        claims = self._claims(request, Terms(self.policy.deployment, chain.parameters, chain.tokens.values()))
-        case = SafeCase(now, self.policy.limits, self.books, claims, chain, tx)
+        claims = self._claims(request, self._terms(chain, chain.tokens.values()))
+        off, seeing = self.policy.trust.switched_off, seen(self.views.get(request.chain))
+        case = SafeCase(now, self.policy.limits, self.books, claims, chain, tx, off=off, seen=seeing)
         _raise(judge_safe(case))
         return self._append(records.safe_signed(case, request))
+
+    def _terms(self, chain: ChainPolicy | SafePolicy, assets: Collection[str]) -> Terms:
+        trust = self.policy.trust
+        return Terms(
+            self.policy.deployment,
+            chain.parameters,
+            assets,
+            off=trust.switched_off,
+            operators=trust.operators,
+            quorum=trust.operator_quorum,
+            limits=self.policy.limits,
+        )
 
     def _claims(self, request: SignRequest | SignSafeRequest, terms: Terms) -> tuple[Claim, ...]:
         if len(request.evidence) > MAX_INTENTS:
             raise RefusedError(RefusalTag.REQUEST_MALFORMED, f"a request holds at most {MAX_INTENTS} intents")
-        return tuple(read_claim(item, terms, self.enrolment) for item in request.evidence)
+        return read_claims(request.evidence, terms, self.enrolment)
+
+    def _convert(self, request: ConvertRequest) -> Message:
+        order = decode_order(request.evidence)
+        with self._lock:
+            now = self._may_act(halted=self.books.halted, agree=True)
+            booked = self.books.money.orders.get((order.merchant, order.order))
+            if booked is not None and booked.hash == order.hash.hex():
+                self._confirm(signing=False)
+                return Converted(request.request_id, booked.row)
+            chains = dict.fromkeys(asset.partition("/")[0] for asset in (order.sell_asset, order.buy_asset))
+            for chain in chains:
+                self._follow_chain(chain)
+            seeing = tuple(seen(self.views.get(chain)) for chain in chains)
+            merchant = self.enrolment.get(order.merchant)
+            case = ConversionCase(now, self.policy, self.books, merchant, order, request.evidence, seeing)
+            _raise(judge_conversion(case))
+            row = self._append(records.converted(case, request.request_id))
+            self._confirm(signing=True)
+            return Converted(request.request_id, row)
+
+    def _attest(self, request: AttestRequest) -> Message:
+        with self._proving:
+            return attest(request, self.policy, self.enrolment, self.key.identity)
+
+    def _prove(self, request: ProofRequest) -> Message:
+        self._may_act(halted=False)
+        with self._proving:
+            view = self.views.get(request.chain)
+            if isinstance(request, ProveReceiptsRequest) and view is not None and not view.trouble:
+                self._see_all(request.chain, view)
+            found = read_proofs(request, self.policy, self.views)
+        with self._lock:
+            # A proof moves nothing, and the books should be right when a halt ends.
+            now = self._may_act(halted=False)
+            booking = book_proofs(request, found, self.policy, self.books, self.enrolment)
+            row = max((self._append(body) for body in proven_rows(now, request, booking)), default=0)
+            self._confirm(signing=False)
+            return booking.answer(request.request_id, row)
+
+    def _unwritten(self, message: Asked, answer: Callable[[Asked], Message]) -> Message:
+        """Answer what decides nothing; a no to it is not journalled, or a crowd of wrong proofs would fill the disk."""
+        try:
+            return answer(message)
+        except RefusedError as error:
+            return _refused(message, Refusal(error.tag, error.reason))
+
+    def on_view_change(self, chain: str) -> None:
+        """Take back the deposits whose blocks left the chain; to be called after every refresh of its view."""
+        view = self.views.get(chain)
+        if view is None or self.broken is not None:
+            return
+        watch = self._watch(chain)
+        with self._lock:
+            blocks = watch.due(self.books.money, view.height)
+        # An EVM view asks its nodes here, so not under the lock.
+        self._take_back(chain, watch.departed(view, blocks[:MAX_FINAL] if watch.final else blocks))
+
+    def _watch(self, chain: str) -> Watch:
+        return self._watches.setdefault(chain, Watch(chain, chain in self.policy.safes))
+
+    def _see_all(self, chain: str, view: View) -> None:
+        """Look at the blocks of all sweeps first: one whose block was reversed is in another now, and no second one.
+
+        Raises ``RefusedError`` (chain-view) until all were seen since the start.
+        """
+        self.on_view_change(chain)
+        with self._lock:
+            left = len(self._watch(chain).due(self.books.money, view.height))
+        if left:
+            reason = f"{left} blocks with deposits are still to be looked at since the start, or are not agreed on"
+            raise RefusedError(RefusalTag.CHAIN_VIEW, reason)
+
+    def _follow_chain(self, chain: str) -> None:
+        """Take back what left a bitcoin-like just now: the hook may not have come yet. Its view answers from memory."""
+        view = self.views.get(chain)
+        if view is None or chain not in self.policy.chains:
+            return
+        height = view.height
+        looked = (height, view.block(height), self.books.money.changes)
+        if self._looked.get(chain) == looked:
+            return
+        watch = self._watch(chain)
+        gone = watch.departed(view, watch.due(self.books.money, height))
+        self._take_back(chain, gone)
+        if any(self.books.money.keys_in(chain, block) for block in gone):
+            reason = "deposits left the chain, and the journal cannot take them back at this moment"
+            raise RefusedError(RefusalTag.CHAIN_VIEW, reason)
+        if not gone:
+            self._looked[chain] = looked
+
+    def _take_back(self, chain: str, gone: set[tuple[int, str]]) -> None:
+        with self._lock:
+            if not gone or self.broken is not None or not may_write(self):
+                return
+            keys = [key for block in sorted(gone) for key in self.books.money.keys_in(chain, block)]
+            for at in range(0, len(keys), MAX_PROOFS):
+                now = max(self.clock(), self.books.last_at)
+                row = self._append(records.reorged(now, chain, keys[at : at + MAX_PROOFS]))
+                log("reorged", chain=chain, deposits=len(keys), row=row)
 
     def _signatures(self, chain: str, psbt: Psbt, tx: DecodedTx) -> bytes:
         keys = [self._accounts[chain].derive((item.place.branch, item.place.index)) for item in tx.inputs]
@@ -193,37 +349,16 @@ class Signer:
         row = self.books.void_rows.get(digest.hex())
         if row is None:
             row = self._append(records.voided(now, request.request_id, digest, payout))
+        self._confirm(signing=False)
         return Voided(request.request_id, digest, row)
 
-    def _may_act(self, *, halted: bool) -> int:
-        now = self.clock()
-        if self.broken is not None:
-            raise RefusedError(RefusalTag.JOURNAL_BROKEN, self.broken.message)
-        if halted:
-            raise RefusedError(RefusalTag.HALTED, f"signing is halted: {self.books.halt_reason}")
-        if now < self.books.last_at:
-            reason = f"this host's clock says {now}, before the journal's last row at {self.books.last_at}"
-            raise RefusedError(RefusalTag.CLOCK, reason)
-        return now
-
-    def halt(self, reason: str, request_id: str) -> None:
-        """Stop signing, now and after every restart; a halt that stands is not written twice."""
-        with self._lock:
-            if not self.books.halted and self.broken is None:
-                row = self._append(records.halted(self.clock(), reason or "no reason given", request_id))
-                log("halted", request=request_id, row=row)
-
-    def resume(self) -> int:
-        """Let signing go on and give the row that says so; who calls has seen the passphrase or its ticket."""
-        with self._lock:
-            return self._append(records.resumed(self.clock(), self.books.halt_row))
-
-    def enrol(self, enrolment: Enrolment, text: bytes) -> None:
-        """Use these merchants from now on; a change is journalled first."""
-        with self._lock:
-            if hashlib.sha256(text).hexdigest() != self.books.enrolment_hash:
-                self._append(records.enrolment_row(self.clock(), text))
-            self.enrolment = enrolment
+    def _use(self, body: records.Body) -> None:
+        """Decide by the documents that the journal says are in force."""
+        if body["kind"] == POLICY:
+            self.policy = parse_policy(in_force(self.books, Document.POLICY))
+            self._derive()
+        elif body["kind"] == ENROLMENT:
+            self.enrolment = parse_enrolment(in_force(self.books, Document.MERCHANTS))
 
     def status(self, request_id: str) -> Status:
         """Say how it is."""
@@ -239,29 +374,26 @@ class Signer:
                 head=self.journal.head,
                 policy_hash=self.policy.hash,
                 now=self.clock(),
+                draws=self._draws(),
+                enrolment_hash=bytes.fromhex(self.books.enrolment_hash),
+                pending=self._pending(),
+                holdings=self._holdings(),
             )
 
-    def _rows(self, request: JournalRequest) -> JournalRows:
-        rows: list[JournalRow] = []
-        size = 0
-        with self._lock:
-            for row in self.journal.rows(max(request.first, 1), min(max(request.limit, 0), MAX_ROWS)):
-                rows.append(row)
-                size += len(row.body)
-                if size > MAX_ROWS_BYTES:
-                    break
-        return JournalRows(request.request_id, tuple(rows))
+    @property
+    def _binding(self) -> bool:
+        return RefusalTag.BALANCE_MERCHANT not in self.policy.trust.switched_off
 
-    def _append(self, body: records.Body) -> int:
-        with self._lock:
-            try:
-                row = self.journal.append(body)
-            except sqlite3.Error as error:
-                # What the disk holds is unknown now; only a start that reads it from row 1 may sign again.
-                self.broken = JournalBrokenError(self.journal.count + 1, f"it could not be written ({error})")
-                raise
-            self.books.apply(row, body)
-            return row
+    def _draws(self) -> tuple[DrawLimit, ...]:
+        safes = [safe.tokens.values() for safe in self.policy.safes.values()]
+        return tuple(DrawLimit(asset, str(self.policy.limits[asset].draw_per_day)) for of in safes for asset in of)
+
+    def _pending(self) -> tuple[PendingChange, ...]:
+        waiting = self.books.changes.pending.values()
+        return tuple(
+            PendingChange(item.document.value, item.sequence, item.effective_at, bytes.fromhex(item.sha256))
+            for item in waiting
+        )
 
 
 def _subject(message: Decided) -> bytes:
@@ -271,7 +403,7 @@ def _subject(message: Decided) -> bytes:
             return message.psbt
         case SignSafeRequest():
             return message.safe_tx
-        case VoidRequest():
+        case VoidRequest() | ConvertRequest():
             return message.evidence.intent
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom_core.abi import MAX_UINT256
-from strongroom_core.ids import InvalidIdError, MerchantId
+from strongroom_core.ids import HOUSE_MERCHANT, InvalidIdError, MerchantId
 from strongroom_signer.chains import PARAMETERS
 from strongroom_signer.destination import payee
 from strongroom_signer.errors import DestinationError, EnrolmentError
@@ -70,12 +70,16 @@ class EnrolledMerchant:
     caps: dict[str, Caps]
 
     def __post_init__(self) -> None:
-        """Refuse reserved branches and texts that are no id. Raises ``EnrolmentError``."""
+        """Refuse reserved branches, texts that are no id, and the house's own id. Raises ``EnrolmentError``."""
         _check_number("branch", self.branch, FIRST_MERCHANT_BRANCH, MAX_BRANCH)
         try:
             MerchantId.parse(self.merchant)
         except InvalidIdError as error:
             raise EnrolmentError(error.message) from None
+        if self.merchant == HOUSE_MERCHANT:
+            # A key enrolled under it would ask for the house's money as a merchant does, by its own signature alone.
+            message = f"{HOUSE_MERCHANT} is the house, whose intents operators sign; it cannot be enrolled"
+            raise EnrolmentError(message)
 
     def with_caps(self, caps: Caps) -> EnrolledMerchant:
         """Give the merchant with these caps in place of those of the same asset."""

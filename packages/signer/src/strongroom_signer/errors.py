@@ -74,3 +74,10 @@ class RefusedError(SignerError):
         self.tag = tag
         self.reason = reason
         self.payout = payout
+
+
+class NotJudgedError(RefusedError):
+    """No, before anything was judged: whether this journal and this clock can be written with is not known.
+
+    So it is not written down either: a row of a restored journal, or one from a clock gone wrong, could not be undone.
+    """

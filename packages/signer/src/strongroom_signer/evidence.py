@@ -2,34 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nacl.exceptions import CryptoError
 from nacl.signing import VerifyKey
 
+from strongroom_core.ids import HOUSE_MERCHANT
 from strongroom_core.intents import InvalidIntentError, PaymentIntent
 from strongroom_core.refusals import RefusalTag
 from strongroom_signer.destination import payee
+from strongroom_signer.enrolment import Caps
 from strongroom_signer.errors import DestinationError, RefusedError
 from strongroom_signer.model import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from strongroom_core.intents import SignedIntent
     from strongroom_signer.chains import ChainParameters
-    from strongroom_signer.enrolment import Caps, EnrolledMerchant, Enrolment
+    from strongroom_signer.enrolment import EnrolledMerchant, Enrolment
     from strongroom_signer.evm_chains import EvmParameters
+    from strongroom_signer.policy import AssetLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What all intents of a request must be for: this deployment, this chain, one of these assets (CAIP-19)."""
+    """What all intents of a request must be for: this deployment, this chain, one of these assets (CAIP-19).
+
+    ``off`` are the rules that the policy of a test network switched off. The house pays where ``quorum`` of
+    ``operators`` (Ed25519 keys) sign, within ``limits``.
+    """
 
     deployment: str
     chain: ChainParameters | EvmParameters
     assets: Collection[str]
+    off: frozenset[RefusalTag] = field(default=frozenset(), kw_only=True)
+    operators: tuple[bytes, ...] = field(default=(), kw_only=True)
+    quorum: int = field(default=0, kw_only=True)
+    limits: Mapping[str, AssetLimits] = field(default_factory=dict, kw_only=True)
+
+
+def read_claims(evidence: Iterable[SignedIntent], terms: Terms, enrolment: Enrolment) -> tuple[Claim, ...]:
+    """Judge all evidence of a request, each on its own; the house's, of several operators, together.
+
+    Raises ``RefusedError`` as ``read_claim`` and ``read_house_claim`` do.
+    """
+    claims: list[Claim] = []
+    by_operators: dict[bytes, list[SignedIntent]] = {}
+    for item in evidence:
+        if is_of_the_house(item):
+            by_operators.setdefault(item.intent, []).append(item)
+        else:
+            claims.append(read_claim(item, terms, enrolment))
+    return (*claims, *(read_house_claim(items, terms) for items in by_operators.values()))
+
+
+def is_of_the_house(evidence: SignedIntent) -> bool:
+    """Whether it says that the house pays. Raises ``RefusedError`` (intent-malformed)."""
+    return HOUSE_MERCHANT.encode("ascii") in evidence.intent and decode_intent(evidence).merchant == HOUSE_MERCHANT
+
+
+def read_house_claim(evidence: Sequence[SignedIntent], terms: Terms) -> Claim:
+    """Judge an intent by which the house pays: one signature of each of enough operators over the same bytes.
+
+    Raises ``RefusedError``: intent-unsigned (not an operator's), intent-repeated (one operator twice),
+    approvals-missing (fewer than the policy's quorum; at least one, also where that is zero), and as ``read_claim``.
+    """
+    intent = decode_intent(evidence[0])
+    _check_deployment(intent, terms.deployment)
+    _check_asset(intent, terms)
+    if RefusalTag.INTENT_UNSIGNED not in terms.off:
+        _check_operators(intent, evidence, terms)
+    limits = terms.limits[intent.asset]
+    caps = Caps(intent.asset, limits.per_payout, limits.per_window, limits.per_window, ())
+    return Claim(intent, intent.hash, _script(intent, terms.chain), caps, evidence[0], tuple(evidence[1:]))
+
+
+def _check_operators(intent: PaymentIntent, evidence: Sequence[SignedIntent], terms: Terms) -> None:
+    signers = {item.public_key for item in evidence}
+    if len(signers) != len(evidence):
+        raise RefusedError(RefusalTag.INTENT_REPEATED, "one operator's signature stands twice", intent.payout)
+    if not signers <= set(terms.operators) or not all(map(is_signed, evidence)):
+        reason = "the house pays by signatures of the policy's operators, and one of these is none"
+        raise RefusedError(RefusalTag.INTENT_UNSIGNED, reason, intent.payout)
+    wanted = max(terms.quorum, 1)
+    if len(signers) < wanted and RefusalTag.APPROVALS_MISSING not in terms.off:
+        reason = f"the house pays where {wanted} operators sign, and {len(signers)} did"
+        raise RefusedError(RefusalTag.APPROVALS_MISSING, reason, intent.payout)
 
 
 def read_claim(evidence: SignedIntent, terms: Terms, enrolment: Enrolment) -> Claim:
@@ -38,7 +98,8 @@ def read_claim(evidence: SignedIntent, terms: Terms, enrolment: Enrolment) -> Cl
     _check_deployment(intent, terms.deployment)
     _check_asset(intent, terms)
     merchant, caps = _enrolled(intent, enrolment)
-    _check_signature(intent, evidence, merchant)
+    if RefusalTag.INTENT_UNSIGNED not in terms.off:
+        _check_signature(intent, evidence, merchant)
     return Claim(intent, intent.hash, _script(intent, terms.chain), caps, evidence)
 
 

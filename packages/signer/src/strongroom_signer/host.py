@@ -1,10 +1,9 @@
-"""A signer's folder: what lies in it, how a signer starts from it, and what a hand on the host may change."""
+"""A signer's folder: what lies in it, how it is founded and read, and who may be enrolled in it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import json
 import os
 import signal
@@ -12,26 +11,26 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from strongroom_core.refusals import RefusalTag
+from strongroom_core.statements import Document
 from strongroom_signer import records
 from strongroom_signer.books import Books
-from strongroom_signer.curve import require_native_curve
-from strongroom_signer.decide import Signer
+from strongroom_signer.change_errors import StatementMissingError
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, Enrolment, check_distinct, parse_enrolment, render
-from strongroom_signer.errors import BusyError, EnrolmentError, JournalBrokenError, PolicyError, SignerError
+from strongroom_signer.errors import EnrolmentError, JournalBrokenError, PolicyError, SignerError
 from strongroom_signer.files import one_at_a_time, write_private
+from strongroom_signer.identity import check_identity
 from strongroom_signer.journal import Journal, has_writer, open_reader, open_writer
-from strongroom_signer.keyfile import OpenKey, open_key, read_public
-from strongroom_signer.log import log
+from strongroom_signer.keyfile import OpenKey, read_public
 from strongroom_signer.policy import Policy, parse_policy
+from strongroom_signer.statements import in_force
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 WAIT_SECONDS: Final = 10.0
-BY_HAND: Final = "by hand"
 _POLL_SECONDS: Final = 0.05
-_EMPTY_ENROLMENT: Final[Enrolment] = {}
 
 
 def unix_seconds() -> int:
@@ -60,7 +59,11 @@ _FILES: Final = {
     "journal": "journal.sqlite",
     "ticket": "resume.ticket",
     "halting": "halt.reason",
+    "asking": "challenge.ask",
+    "changing": "change.json",
+    "cancelling": "cancel.json",
     "running": "running.json",
+    "peers": "peers.sqlite",
 }
 
 
@@ -75,26 +78,13 @@ def found(folder: Folder, text: bytes, clock: Callable[[], int] = unix_seconds) 
                 f"chains.{chain}: none of the hot keys is this signer's own ({own or 'it has no key of the chain'})"
             )
             raise PolicyError(message)
-    with _writing(folder) as journal:
+    check_identity(policy.trust, public.name, public.identity)
+    with writing(folder) as journal:
         if journal.count:
             message = f"{folder.journal} has its genesis; a policy is changed with `strongroom-signer policy`"
             raise SignerError(message)
         write_private(folder.policy, text, replace=True)
         journal.append(records.genesis(clock(), public.name, public.fingerprint, policy, text))
-    return policy
-
-
-def change_policy(folder: Folder, text: bytes, passphrase: bytes, clock: Callable[[], int] = unix_seconds) -> Policy:
-    """Put another policy in force, by hand, with the passphrase, while the signer is stopped.
-
-    Here the quorum and the time-lock for loosening will stand; until then the host and the passphrase are the guard.
-    """
-    policy = parse_policy(text)
-    check_keys(open_key(folder.key, passphrase), policy)
-    with _writing(folder) as journal:
-        read_books(journal)
-        journal.append(records.policy_row(clock(), policy, text))
-        write_private(folder.policy, text, replace=True)
     return policy
 
 
@@ -104,40 +94,13 @@ def check_keys(key: OpenKey, policy: Policy) -> None:
         if key.public_text(chain) not in own_keys:
             message = f"chains.{chain}: none of the hot keys is this signer's own"
             raise PolicyError(message)
+    check_identity(policy.trust, key.name, bytes(key.identity.verify_key))
 
 
-def start(folder: Folder, passphrase: bytes, clock: Callable[[], int] = unix_seconds) -> Signer:
-    """Open everything, verify the journal from row 1, and give a signer that is ready, or that refuses and says why."""
-    require_native_curve()
-    key = open_key(folder.key, passphrase)
-    journal = open_writer(folder.journal)
-    try:
-        return _start(folder, key, journal, clock)
-    except BaseException:
-        journal.close()
-        raise
-
-
-def _start(folder: Folder, key: OpenKey, journal: Journal, clock: Callable[[], int]) -> Signer:
-    text = folder.policy.read_bytes() if folder.policy.exists() else b""
-    policy = parse_policy(text)
-    check_keys(key, policy)
-    try:
-        books = read_books(journal)
-    except JournalBrokenError as error:
-        log("journal-broken", row=error.row, reason=error.message)
-        return Signer(key, policy, _EMPTY_ENROLMENT, journal, Books(), clock, broken=error)
-    if books.fingerprint != key.master.fingerprint.hex():
-        message = "the journal has no genesis of this key; make it with `strongroom-signer genesis`"
-        raise SignerError(message)
-    if books.policy_hash != policy.hash.hex():
-        message = f"{folder.policy} is not the policy in force; put it in force with `strongroom-signer policy`"
-        raise PolicyError(message)
-    signer = Signer(key, policy, _EMPTY_ENROLMENT, journal, books, clock)
-    load_merchants(signer, folder)
-    if folder.halting.exists():
-        take_halt(signer, folder)
-    return signer
+def wants_peer(folder: Folder) -> bool:
+    """Whether the policy of the folder lets nothing be signed without the peer."""
+    policy = parse_policy(folder.policy.read_bytes())
+    return RefusalTag.PEER_SILENT not in policy.trust.switched_off
 
 
 def read_books(journal: Journal) -> Books:
@@ -151,109 +114,50 @@ def read_books(journal: Journal) -> Books:
     return books
 
 
-def load_merchants(signer: Signer, folder: Folder) -> None:
-    """Read the merchants' file and use it. Raises ``EnrolmentError``, and nothing has changed then."""
-    text = folder.merchants.read_bytes() if folder.merchants.exists() else render(_EMPTY_ENROLMENT)
-    enrolment = parse_enrolment(text)
-    signer.enrol(enrolment, text)
-    log("merchants", count=len(enrolment), enrolment=signer.books.enrolment_hash)
+def now_in_force(folder: Folder) -> Books:
+    """Read the journal as it is now; a running signer is not disturbed. Raises ``JournalBrokenError``."""
+    with contextlib.closing(open_reader(folder.journal)) as journal:
+        return read_books(journal)
 
 
-def reload(signer: Signer, folder: Folder) -> None:
-    """Do what a hand on the host asked for: take the merchants' file again, and a resume ticket if one is there."""
-    if signer.broken is not None:
-        return
-    try:
-        load_merchants(signer, folder)
-    except EnrolmentError as error:
-        log("merchants-kept", reason=error.message)
-    _take_ticket(signer, folder)
-
-
-def enrol(folder: Folder, merchant: EnrolledMerchant, caps: Caps, *, replace: bool = False) -> Enrolment:
+def enrol(
+    folder: Folder, merchant: EnrolledMerchant, caps: Caps, *, replace: bool = False, out: Path | None = None
+) -> Enrolment:
     """Add a merchant to the file, or change its caps of one asset; its key or branch only where ``replace`` says so.
 
-    Raises ``EnrolmentError``. Who types this may be reading an id and a key from a screen that a thief owns.
+    The file is ``merchants.toml`` where the policy asks for no operators, and ``out`` otherwise: it begins as what is
+    in force, and operators sign it as it is in the end. Raises ``EnrolmentError``, ``StatementMissingError``. Who types
+    this may be reading an id and a key from a screen that a thief owns.
     """
-    with one_at_a_time(folder.merchants):
-        rows = parse_enrolment(folder.merchants.read_bytes()) if folder.merchants.exists() else {}
-        old = rows.get(merchant.merchant)
-        if old is not None and not replace and (old.branch, old.public_key) != (merchant.branch, merchant.public_key):
-            message = (
-                f"{old.merchant} is enrolled with branch {old.branch} and the key {old.public_key.hex()};"
-                " only --replace changes these"
-            )
-            raise EnrolmentError(message)
-        kept = old.caps if old is not None else {}
-        row = EnrolledMerchant(merchant.merchant, merchant.branch, merchant.public_key, kept).with_caps(caps)
-        enrolment = check_distinct([*(item for item in rows.values() if item.merchant != row.merchant), row])
-        write_private(folder.merchants, render(enrolment), replace=True)
+    path = _draft(folder) if out is None else out
+    with one_at_a_time(path):
+        if path.exists():
+            text = path.read_bytes()
+        else:
+            text = render({}) if out is None else in_force(now_in_force(folder), Document.MERCHANTS)
+        enrolment = _with(parse_enrolment(text), merchant, caps, replace=replace)
+        write_private(path, render(enrolment), replace=True)
     return enrolment
 
 
-def _ticket_mac(key: OpenKey, halt_row: int) -> str:
-    return hmac.new(key.ticket_key, b"resume %d" % halt_row, hashlib.sha256).hexdigest()
+def _draft(folder: Folder) -> Path:
+    if parse_policy(folder.policy.read_bytes()).trust.operator_quorum:
+        message = "operators sign the merchants' file: write it with --out, then `operator sign` and `merchants`"
+        raise StatementMissingError(message)
+    return folder.merchants
 
 
-def resume(folder: Folder, passphrase: bytes) -> int:
-    """End a halt and give the row that says so; through a ticket where the signer runs. Raises ``SignerError``."""
-    key = open_key(folder.key, passphrase)
-    halt_row = _halt_row(folder)
-    try:
-        with _writing(folder) as journal:
-            return journal.append(records.resumed(unix_seconds(), halt_row))
-    except BusyError:
-        ticket = json.dumps({"halt": halt_row, "mac": _ticket_mac(key, halt_row)}).encode()
-        write_private(folder.ticket, ticket, replace=True)
-        nudge(folder)
-    return _wait(folder, lambda books: not books.halted, "the signer did not resume; see its log")
-
-
-def halt(folder: Folder, reason: str) -> int:
-    """Stop signing, whether the signer runs or not, and give the number of rows then; busy sockets do not matter."""
-    try:
-        with _writing(folder) as journal:
-            return journal.append(records.halted(unix_seconds(), reason, BY_HAND))
-    except BusyError:
-        write_private(folder.halting, reason.encode(), replace=True)
-        nudge(folder, signal.SIGUSR1)
-    return _wait(folder, lambda books: books.halted, "the signer did not halt; stop its process")
-
-
-def take_halt(signer: Signer, folder: Folder) -> None:
-    """Halt as a hand on the host asked for."""
-    reason = BY_HAND
-    with contextlib.suppress(OSError):
-        reason = folder.halting.read_text(errors="replace")
-    signer.halt(reason, BY_HAND)
-    if signer.books.halted:
-        # Not before: until the row is on the disk, this file is what the next start would halt for.
-        folder.halting.unlink(missing_ok=True)
-
-
-def _halt_row(folder: Folder) -> int:
-    with contextlib.closing(open_reader(folder.journal)) as journal:
-        books = read_books(journal)
-    if not books.halted:
-        message = "this signer is not halted"
-        raise SignerError(message)
-    return books.halt_row
-
-
-def _take_ticket(signer: Signer, folder: Folder) -> None:
-    if not folder.ticket.exists():
-        return
-    try:
-        ticket: dict[str, Any] = json.loads(folder.ticket.read_bytes())
-        mac, halt_row = str(ticket["mac"]), ticket["halt"]
-    except (ValueError, KeyError, TypeError):
-        mac, halt_row = "", 0
-    folder.ticket.unlink(missing_ok=True)
-    wanted = _ticket_mac(signer.key, signer.books.halt_row)
-    if signer.books.halted and halt_row == signer.books.halt_row and hmac.compare_digest(mac.encode(), wanted.encode()):
-        log("resumed", row=signer.resume())
-    else:
-        log("ticket-refused", reason="the ticket is not of this key, or not for this halt")
+def _with(rows: Enrolment, merchant: EnrolledMerchant, caps: Caps, *, replace: bool) -> Enrolment:
+    old = rows.get(merchant.merchant)
+    if old is not None and not replace and (old.branch, old.public_key) != (merchant.branch, merchant.public_key):
+        message = (
+            f"{old.merchant} is enrolled with branch {old.branch} and the key {old.public_key.hex()};"
+            " only --replace changes these"
+        )
+        raise EnrolmentError(message)
+    kept = old.caps if old is not None else {}
+    row = EnrolledMerchant(merchant.merchant, merchant.branch, merchant.public_key, kept).with_caps(caps)
+    return check_distinct([*(item for item in rows.values() if item.merchant != row.merchant), row])
 
 
 def nudge(folder: Folder, by: signal.Signals = signal.SIGHUP) -> None:
@@ -271,12 +175,18 @@ def running(folder: Folder) -> dict[str, Any]:
 
 
 def wait_for_merchants(folder: Folder) -> int:
-    """Wait until the running signer has journalled the merchants' file as it is now; give the number of rows."""
+    """Wait until the running signer has the merchants' file as it is now in force or announced; give the rows."""
     wanted = hashlib.sha256(folder.merchants.read_bytes()).hexdigest()
-    return _wait(folder, lambda books: books.enrolment_hash == wanted, "the signer did not take the file; see its log")
+
+    def taken(books: Books) -> bool:
+        waiting = books.changes.pending.get(Document.MERCHANTS)
+        return books.enrolment_hash == wanted or (waiting is not None and waiting.sha256 == wanted)
+
+    return wait(folder, taken, "the signer did not take the file; see its log")
 
 
-def _wait(folder: Folder, done: Callable[[Books], bool], message: str) -> int:
+def wait(folder: Folder, done: Callable[[Books], bool], message: str) -> int:
+    """Wait until the journal says so, and give its number of rows. Raises ``SignerError`` with ``message``."""
     end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
         with contextlib.closing(open_reader(folder.journal)) as journal:
@@ -286,5 +196,6 @@ def _wait(folder: Folder, done: Callable[[Books], bool], message: str) -> int:
     raise SignerError(message)
 
 
-def _writing(folder: Folder) -> contextlib.closing[Journal]:
+def writing(folder: Folder) -> contextlib.closing[Journal]:
+    """Open the journal to write, until the block ends. Raises ``BusyError`` where the signer runs."""
     return contextlib.closing(open_writer(folder.journal))

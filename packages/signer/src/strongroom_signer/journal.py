@@ -7,6 +7,7 @@ zero bytes; ``body`` is canonical JSON. Format and row kinds: ``docs/signer.md``
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -15,15 +16,21 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom_core.messages import JournalRow
-from strongroom_signer.errors import BusyError, JournalBrokenError
+from strongroom_core.refusals import RefusalTag
+from strongroom_signer.errors import BusyError, JournalBrokenError, RefusedError
 from strongroom_signer.files import PRIVATE_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 GENESIS_PREVIOUS: Final = bytes(32)
 NUMBER_BYTES: Final = 8
+# What one message carries; one more row than this always fits into its frame.
+MAX_ROWS: Final = 1_000
+MAX_ROWS_BYTES: Final = 2 * 1024 * 1024
+# Those and one row more, in hex, fit into a frame of 16 MiB.
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (
     number   INTEGER PRIMARY KEY,
@@ -57,23 +64,62 @@ class Journal:
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
         """Use ``open_writer`` or ``open_reader``."""
-        self._path = path
+        self.path = path
         self._connection = connection
         self._lock = lock
-        self.count, self.head = self._tail()
+        #: The last row, or nothing; one attribute, so that another thread never sees half of a step.
+        self.last = self._tail()
 
-    def _tail(self) -> tuple[int, bytes]:
-        row = self._connection.execute("SELECT number, hash FROM rows ORDER BY number DESC LIMIT 1").fetchone()
-        return (row[0], row[1]) if row else (0, GENESIS_PREVIOUS)
+    def _tail(self) -> JournalRow | None:
+        query = "SELECT number, previous, body, hash FROM rows ORDER BY number DESC LIMIT 1"
+        row = self._connection.execute(query).fetchone()
+        return JournalRow(*row) if row else None
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.last.number if self.last is not None else 0
+
+    @property
+    def head(self) -> bytes:
+        """The hash of the last row, or 32 zero bytes."""
+        return self.last.hash if self.last is not None else GENESIS_PREVIOUS
 
     def append(self, body: dict[str, Any]) -> int:
-        """Write one row and give its number; it is synced to the disk when this returns."""
-        data = encode_body(body)
-        number = self.count + 1
-        digest = row_hash(self.head, number, data)
-        self._connection.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", (number, self.head, data, digest))
-        self.count, self.head = number, digest
+        """Write one row and give its number; it is synced to the disk when this returns.
+
+        Raises ``RefusedError`` (request-malformed), with nothing written, where the peer could not be brought the row.
+        """
+        data, number, previous = encode_body(body), self.count + 1, self.head
+        if len(data) > MAX_BODY_BYTES:
+            reason = f"a journal row of {len(data)} bytes, and one has room for {MAX_BODY_BYTES}: ask for less at once"
+            raise RefusedError(RefusalTag.REQUEST_MALFORMED, reason)
+        row = JournalRow(number, previous, data, row_hash(previous, number, data))
+        self._insert(row)
+        self.last = row
         return number
+
+    def restore(self, rows: Sequence[JournalRow]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Write rows that another host kept for us, all or none, and give their bodies.
+
+        Who calls has verified that we signed the last of them. Raises ``JournalBrokenError`` where they do not follow.
+        """
+        previous, number, bodies = self.head, self.count, []
+        for row in rows:
+            number += 1
+            check_row(row, number, previous)
+            previous = row.hash
+            bodies.append((number, read_body(row)))
+        with self._connection:
+            self._connection.execute("BEGIN")
+            for row in rows:
+                self._insert(row)
+        if rows:
+            self.last = rows[-1]
+        return iter(bodies)
+
+    def _insert(self, row: JournalRow) -> None:
+        self._connection.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", (row.number, row.previous, row.body, row.hash))
 
     def rows(self, first: int = 1, limit: int = -1) -> Iterator[JournalRow]:
         """Read rows in order, unverified."""
@@ -87,9 +133,9 @@ class Journal:
         try:
             for row in self.rows():
                 number += 1
-                _check_row(row, number, previous)
+                check_row(row, number, previous)
                 previous = row.hash
-                yield number, _read_body(row)
+                yield number, read_body(row)
         except sqlite3.DatabaseError as error:
             raise JournalBrokenError(number + 1, f"the file is damaged ({error})") from None
         if (number, previous) != (self.count, self.head):
@@ -103,7 +149,8 @@ class Journal:
             self._lock = None
 
 
-def _check_row(row: JournalRow, number: int, previous: bytes) -> None:
+def check_row(row: JournalRow, number: int, previous: bytes) -> None:
+    """Refuse a row that is not number ``number`` after the row with that hash. Raises ``JournalBrokenError``."""
     if row.number != number:
         raise JournalBrokenError(number, "the row is missing")
     if row.previous != previous:
@@ -112,7 +159,8 @@ def _check_row(row: JournalRow, number: int, previous: bytes) -> None:
         raise JournalBrokenError(number, "its hash is not the hash of what it says")
 
 
-def _read_body(row: JournalRow) -> dict[str, Any]:
+def read_body(row: JournalRow) -> dict[str, Any]:
+    """Give what a row says. Raises ``JournalBrokenError`` where it is not written in the one way."""
     try:
         body = json.loads(row.body)
         canonical = isinstance(body, dict) and encode_body(body) == row.body
@@ -125,27 +173,46 @@ def _read_body(row: JournalRow) -> dict[str, Any]:
 
 def open_writer(path: Path) -> Journal:
     """Open or make the journal (0600) and lock it. Raises ``BusyError`` where another process has it."""
-    lock = _take_lock(path)
+    lock = take_lock(path)
     if lock is None:
         message = f"another process writes {path}; a journal has one writer"
         raise BusyError(message)
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
-        return Journal(path, _connect(path), lock)
+        return Journal(path, connect(path, _SCHEMA), lock)
     except sqlite3.DatabaseError as error:
         os.close(lock)
         raise JournalBrokenError(1, f"the file is damaged ({error})") from None
 
 
+def read_rows(path: Path, first: int, limit: int) -> tuple[JournalRow, ...]:
+    """Read at most ``limit`` rows beside a running writer, as many as one message has room for."""
+    with contextlib.closing(open_reader(path)) as journal:
+        return within_message(journal.rows(first, limit))
+
+
+def within_message(rows: Iterator[JournalRow]) -> tuple[JournalRow, ...]:
+    """Take rows until their bodies, which travel as hex in one frame of 16 MiB, are enough for one message."""
+    taken: list[JournalRow] = []
+    size = 0
+    for row in rows:
+        taken.append(row)
+        size += len(row.body)
+        if size > MAX_ROWS_BYTES or len(taken) == MAX_ROWS:
+            break
+    return tuple(taken)
+
+
 def has_writer(path: Path) -> bool:
     """Whether a process writes this journal now."""
-    lock = _take_lock(path)
+    lock = take_lock(path)
     if lock is not None:
         os.close(lock)
     return lock is None
 
 
-def _take_lock(path: Path) -> int | None:
+def take_lock(path: Path) -> int | None:
+    """Lock the file beside ``path`` and give its descriptor, or nothing where another process has it."""
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,8 +234,9 @@ def open_reader(path: Path) -> Journal:
         raise JournalBrokenError(1, f"the file cannot be read ({error})") from None
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    # Every use is under the decision's one lock, so threads never share the connection at the same time.
+def connect(path: Path, schema: str) -> sqlite3.Connection:
+    """Open a file whose commits are on the disk when they return. Raises ``BusyError`` where that cannot be had."""
+    # Every use is under its owner's one lock, so threads never share the connection at the same time.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
@@ -176,5 +244,5 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise BusyError(message)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA fullfsync=ON")
-    connection.executescript(_SCHEMA)
+    connection.executescript(schema)
     return connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nacl import pwhash
@@ -21,11 +21,14 @@ from strongroom_signer.curve import PrivateNode
 from strongroom_signer.errors import KeyFileError
 from strongroom_signer.evm_chains import EVM_PARAMETERS
 from strongroom_signer.files import is_private, write_private
+from strongroom_signer.identity import derive_one_way, identity_key
 from strongroom_signer.keccak import keccak256
 from strongroom_signer.keyset import AccountKey
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from nacl.signing import SigningKey
 
 VERSION: Final = 1
 SEED_BYTES: Final = 32
@@ -37,28 +40,45 @@ KDF_COSTS: Final = {
     "moderate": (pwhash.argon2id.OPSLIMIT_MODERATE, pwhash.argon2id.MEMLIMIT_MODERATE),
     "sensitive": (pwhash.argon2id.OPSLIMIT_SENSITIVE, pwhash.argon2id.MEMLIMIT_SENSITIVE),
 }
-_FIELDS: Final = {"version", "name", "kdf", "operations", "memory", "salt", "box", "fingerprint", "accounts"}
+_FIELDS: Final = {
+    "version",
+    "name",
+    "kdf",
+    "operations",
+    "memory",
+    "salt",
+    "box",
+    "fingerprint",
+    "accounts",
+    "identity",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PublicHalf:
-    """What of a key file may be shown: its name, fingerprint (4 bytes), and its part in a chain by CAIP-2 id.
+    """What of a key file may be shown: its name, fingerprint (4 bytes), identity, and its part in a chain by CAIP-2 id.
 
-    That part is an account key with its origin on a bitcoin-like, and an owner's address (EIP-55) on an EVM chain.
+    ``identity`` is the Ed25519 public key (32 bytes) that a policy pins. The part in a chain is an account key with its
+    origin on a bitcoin-like, and an owner's address (EIP-55) on an EVM chain.
     """
 
     name: str
     fingerprint: bytes
     accounts: dict[str, str]
+    identity: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class OpenKey:
-    """An opened key file. ``master`` never leaves the process; ``ticket_key`` proves here that it was opened."""
+    """An opened key file. ``master`` never leaves the process; ``ticket_key`` proves here that it was opened.
+
+    ``identity`` signs heads of the journal, statements and attestations; it moves no money.
+    """
 
     name: str
     master: PrivateNode
-    ticket_key: bytes
+    ticket_key: bytes = field(repr=False)
+    identity: SigningKey = field(repr=False)
 
     def account(self, chain_id: str) -> PrivateNode:
         """Give the private account key of a chain."""
@@ -107,19 +127,21 @@ def _seal(path: Path, name: str, seed: bytes, chains: tuple[str, ...], passphras
         "box": bytes(SecretBox(_derive(passphrase, salt, operations, memory)).encrypt(seed)).hex(),
         "fingerprint": key.master.fingerprint.hex(),
         "accounts": accounts,
+        "identity": bytes(key.identity.verify_key).hex(),
     }
     try:
         write_private(path, json.dumps(body, indent=1).encode() + b"\n", replace=False)
     except FileExistsError:
         message = f"{path} is there already; a key file is never overwritten"
         raise KeyFileError(message) from None
-    return PublicHalf(name, key.master.fingerprint, accounts)
+    return PublicHalf(name, key.master.fingerprint, accounts, bytes(key.identity.verify_key))
 
 
 def read_public(path: Path) -> PublicHalf:
     """Read the public half without a passphrase. Raises ``KeyFileError``."""
     body = _read(path)
-    return PublicHalf(body["name"], bytes.fromhex(body["fingerprint"]), dict(body["accounts"]))
+    fingerprint, identity = bytes.fromhex(body["fingerprint"]), bytes.fromhex(body["identity"])
+    return PublicHalf(body["name"], fingerprint, dict(body["accounts"]), identity)
 
 
 def open_key(path: Path, passphrase: bytes) -> OpenKey:
@@ -132,18 +154,17 @@ def open_key(path: Path, passphrase: bytes) -> OpenKey:
         message = f"{path}: the passphrase is not the file's own, or the file is damaged"
         raise KeyFileError(message) from None
     key = _opened(body["name"], seed)
-    if key.master.fingerprint.hex() != body["fingerprint"]:
+    shown = (body["fingerprint"], body["identity"])
+    if (key.master.fingerprint.hex(), bytes(key.identity.verify_key).hex()) != shown:
         message = f"{path}: the public half is not of this key; the file was changed"
         raise KeyFileError(message)
     return key
 
 
 def _opened(name: str, seed: bytes) -> OpenKey:
-    # The ticket key is one-way from the seed and used for nothing that leaves the host.
-    ticket = pwhash.argon2id.kdf(
-        32, b"strongroom resume ticket v1" + seed, bytes(SALT_BYTES), opslimit=1, memlimit=pwhash.argon2id.MEMLIMIT_MIN
-    )
-    return OpenKey(name, PrivateNode.from_seed(seed), ticket)
+    # Both are one-way from the seed; the ticket key is used for nothing that leaves the host.
+    ticket_key = derive_one_way(b"strongroom resume ticket v1", seed)
+    return OpenKey(name, PrivateNode.from_seed(seed), ticket_key, identity_key(seed))
 
 
 def _derive(passphrase: bytes, salt: bytes, operations: int, memory: int) -> bytes:

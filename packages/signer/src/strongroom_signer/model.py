@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from strongroom_signer.balances import holder_of
 
 if TYPE_CHECKING:
     from strongroom_core.intents import PaymentIntent, SignedIntent
@@ -13,6 +15,21 @@ if TYPE_CHECKING:
     from strongroom_signer.keyset import Place
 
 Coin = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the signer's own nodes say of a chain: the height they agree on, and why they are not believed, or nothing.
+
+    No rule looks at anything else of a view, so that a decision can be made again from its journal.
+    """
+
+    height: int
+    trouble: str
+
+
+#: No node was ever asked.
+UNSEEN: Final = Seen(-1, "no node of this chain is configured on this host (links.toml)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,8 @@ class DecodedSafeTx:
 class Claim:
     """A payment that a merchant's signature was found on, with the caps of that merchant.
 
-    ``script`` is what we read the destination as: an output script, or an address of 20 bytes.
+    ``script`` is what we read the destination as: an output script, or an address of 20 bytes. ``more`` are the
+    signatures of further operators, where the house pays.
     """
 
     intent: PaymentIntent
@@ -106,11 +124,17 @@ class Claim:
     script: bytes
     caps: Caps
     evidence: SignedIntent
+    more: tuple[SignedIntent, ...] = ()
 
     @property
     def listed(self) -> bool:
         """Whether the destination is enrolled."""
         return self.script in self.caps.scripts
+
+    @property
+    def holder(self) -> str:
+        """Whose money it is: a merchant's id, or ``house``."""
+        return holder_of(self.intent.merchant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from strongroom_core.abi import MAX_UINT256, address_text
+from strongroom_signer import trust
+from strongroom_signer.bands import Band, read_bands
 from strongroom_signer.chains import PARAMETERS, ChainParameters
 from strongroom_signer.errors import KeySetError, PolicyError
 from strongroom_signer.evm_chains import EVM_PARAMETERS
 from strongroom_signer.keccak import keccak256
 from strongroom_signer.keyset import COLD, HOT, AccountKey, KeySet, Place, require_distinct
-from strongroom_signer.safe_policy import read_safe_policy
+from strongroom_signer.safe_policy import VIEW_NUMBERS, check_nodes, read_safe_policy
 from strongroom_signer.tables import exactly, numbers, tables
 
 if TYPE_CHECKING:
@@ -29,19 +31,29 @@ MAX_FEE_RATE: Final = 10_000
 MAX_WINDOW_SECONDS: Final = 90 * 86_400
 MIN_WINDOW_SECONDS: Final = 60
 MAX_INDEX_GAP: Final = 1000
+MAX_DEPTH: Final = 1000
+MILLION: Final = 1_000_000
+_REQUIRED: Final = ("version", "deployment", "chains", "assets", "signers", "operators", *trust.NUMBERS)
+_OPTIONAL: Final[dict[str, object]] = {"switched_off": [], "conversions": []}
 _DEPLOYMENT: Final = re.compile(r"[\x21-\x7e]{1,64}")
+_HEADER: Final = re.compile(r"[0-9a-f]{160}")
 _CHAIN_NUMBERS: Final = {
     "dust": (1, MAX_BASE_UNITS),
     "max_index_gap": (1, MAX_INDEX_GAP),
     "max_fee_rate": (1, MAX_FEE_RATE),
     "max_fee": (1, MAX_BASE_UNITS),
     "daily_fee_budget": (1, MAX_BASE_UNITS),
+    "confirmations": (1, MAX_DEPTH),
+    "horizon": (1, MAX_DEPTH),
+    "checkpoint_height": (0, MAX_BASE_UNITS),
+    **VIEW_NUMBERS,
 }
 _LIMIT_NUMBERS: Final = {
     "per_payout": (1, MAX_BASE_UNITS),
     "per_window": (1, MAX_BASE_UNITS),
     "window_seconds": (MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS),
     "payout_fee": (0, MAX_BASE_UNITS),
+    "deposit_fee_ppm": (0, MILLION),
 }
 # Wei: more than 64 bits have room for.
 _SAFE_LIMIT_NUMBERS: Final = {
@@ -50,12 +62,19 @@ _SAFE_LIMIT_NUMBERS: Final = {
     "window_seconds": (MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS),
     "payout_fee": (0, MAX_UINT256),
     "draw_per_day": (0, MAX_UINT256),
+    "deposit_fee_ppm": (0, MILLION),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ChainPolicy:
-    """One chain: its key sets and its fees. ``max_fee_rate`` in base units per virtual byte, the rest in base units."""
+    """One chain: its key sets, its fees, and from where on and how deep its blocks are believed.
+
+    ``max_fee_rate`` is in base units per virtual byte, the other amounts in base units. A deposit is proven at
+    ``confirmations`` blocks; beyond ``horizon`` blocks its coin may be spent, and a conflict frees a slot. The header
+    chain starts at ``checkpoint`` (80 bytes), the header at ``checkpoint_height``. ``nodes_min`` of this signer's own
+    nodes must agree on a block, and nothing is signed ``view_seconds`` after they last did.
+    """
 
     parameters: ChainParameters
     hot: KeySet
@@ -65,6 +84,12 @@ class ChainPolicy:
     max_fee_rate: int
     max_fee: int
     daily_fee_budget: int
+    confirmations: int
+    horizon: int
+    checkpoint_height: int
+    checkpoint: bytes
+    nodes_min: int
+    view_seconds: int
 
     def key_set(self, name: str) -> KeySet:
         """Give the key set of that name."""
@@ -85,6 +110,7 @@ class AssetLimits:
 
     ``payout_fee`` is the flat fee that a merchant pays for a payout: an intent whose ceiling is below it is not signed.
     ``draw_per_day`` is what a rolling day may draw from the cold Safe's allowance; no bitcoin-like has one.
+    ``deposit_fee_ppm`` is the millionth part of a deposit that is the house's, rounded down.
     """
 
     per_payout: int
@@ -92,6 +118,7 @@ class AssetLimits:
     window_seconds: int
     payout_fee: int
     draw_per_day: int = 0
+    deposit_fee_ppm: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +132,9 @@ class Policy:
     chains: dict[str, ChainPolicy]
     limits: dict[str, AssetLimits]
     hash: bytes
-    safes: dict[str, SafePolicy] = field(default_factory=dict)
+    safes: dict[str, SafePolicy]
+    trust: trust.Trust
+    bands: dict[tuple[str, str], Band]
 
     @property
     def hot_keys(self) -> dict[str, set[str]]:
@@ -120,7 +149,7 @@ class Policy:
 def parse_policy(data: bytes) -> Policy:
     """Read a policy file. Raises ``PolicyError`` that names the setting."""
     body = _toml(data)
-    exactly(body, {"version", "deployment", "chains", "assets"}, "the policy")
+    exactly({**_OPTIONAL, **body}, {*_REQUIRED, *_OPTIONAL}, "the policy")
     if body["version"] != VERSION:
         message = f"version must be {VERSION}"
         raise PolicyError(message)
@@ -134,7 +163,18 @@ def parse_policy(data: bytes) -> Policy:
     chains = {name: _chain(name, table) for name, table in named.items() if name not in safes}
     _check_pairs(chains, safes, limits)
     _check_chains_apart(chains)
-    return Policy(deployment, chains, limits, hashlib.sha256(data).digest(), safes)
+    test = all(PARAMETERS[name].chain.test for name in chains) and all(
+        EVM_PARAMETERS[name].chain.test for name in safes
+    )
+    return Policy(
+        deployment,
+        chains,
+        limits,
+        hashlib.sha256(data).digest(),
+        safes,
+        trust.read_trust(body, test=test),
+        read_bands(body.get("conversions", []), limits),
+    )
 
 
 def _toml(data: bytes) -> dict[str, Any]:
@@ -151,15 +191,24 @@ def _chain(name: str, table: dict[str, Any]) -> ChainPolicy:
         known = ", ".join(sorted({**PARAMETERS, **EVM_PARAMETERS}))
         message = f"chains.{name}: not a chain that this signer knows; known are {known}"
         raise PolicyError(message)
-    exactly(table, {HOT, COLD, *_CHAIN_NUMBERS}, f"chains.{name}")
+    exactly(table, {HOT, COLD, "checkpoint", *_CHAIN_NUMBERS}, f"chains.{name}")
     settings = numbers(table, _CHAIN_NUMBERS, f"chains.{name}")
+    check_nodes(parameters.chain, settings["nodes_min"], f"chains.{name}")
     try:
         hot, cold = (_key_set(key_set, table[key_set], parameters) for key_set in (HOT, COLD))
         require_distinct((hot, cold))
     except KeySetError as error:
         message = f"chains.{name}: {error.message}"
         raise PolicyError(message) from None
-    return ChainPolicy(parameters, hot, cold, **settings)
+    checkpoint = _checkpoint(table["checkpoint"], f"chains.{name}")
+    return ChainPolicy(parameters, hot, cold, checkpoint=checkpoint, **settings)
+
+
+def _checkpoint(value: object, where: str) -> bytes:
+    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+        message = f"{where}.checkpoint is a block header of 80 bytes in lower-case hex"
+        raise PolicyError(message)
+    return bytes.fromhex(value)
 
 
 def _key_set(name: str, keys: object, parameters: ChainParameters) -> KeySet:
@@ -175,6 +224,7 @@ def _safe(name: str, table: dict[str, Any], limits: dict[str, AssetLimits]) -> S
 
 
 def _limits(name: str, table: dict[str, Any]) -> AssetLimits:
+    table = {"deposit_fee_ppm": 0, **table}
     wanted = _SAFE_LIMIT_NUMBERS if _chain_of(name) in EVM_PARAMETERS else _LIMIT_NUMBERS
     exactly(table, set(wanted), f"assets.{name}")
     return AssetLimits(**numbers(table, wanted, f"assets.{name}"))

@@ -71,7 +71,7 @@ class TxOutput:
 class ChainTx:
     """A decoded chain tx; ``txid`` is hex as nodes show it."""
 
-    __slots__ = ("_tx", "base_bytes", "inputs", "locktime", "outputs", "txid", "version")
+    __slots__ = ("_tx", "base_bytes", "inputs", "locktime", "outputs", "stripped_bytes", "txid", "version")
 
     def __init__(self, raw: bytes) -> None:
         """Decode; anything that does not encode back to the same bytes is refused."""
@@ -84,6 +84,10 @@ class ChainTx:
             raise RefusedError(RefusalTag.TX_MALFORMED, "a transaction does not decode") from None
         self._tx = tx
         self.base_bytes = len(raw)
+        # Marker, flag and witnesses are no part of what the txid is the hash of (BIP 144).
+        self.stripped_bytes = len(raw) - (
+            2 + sum(len(item.witness.serialize()) for item in tx.vin) if tx.is_segwit else 0
+        )
         self.version, self.locktime = int(tx.version), int(tx.locktime)
         self.inputs = tuple(_input(item) for item in tx.vin)
         self.outputs = tuple(TxOutput(int(item.value), bytes(item.script_pubkey.data)) for item in tx.vout)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from strongroom_signer import books
+from strongroom_signer import books, pending
 from strongroom_signer.model import MovementKind
-from strongroom_signer.rules import own_outputs
+from strongroom_signer.rules import numbered_own_outputs
 
 if TYPE_CHECKING:
     from strongroom_core.messages import SignRequest, SignSafeRequest
+    from strongroom_core.statements import Document
+    from strongroom_signer.claim_rules import ClaimsCase
+    from strongroom_signer.conversions import ConversionCase
     from strongroom_signer.model import Claim, DecodedSafeTx, DecodedTx, Refusal
     from strongroom_signer.policy import Policy
     from strongroom_signer.rules import Case
@@ -36,6 +39,29 @@ def enrolment_row(at: int, text: bytes) -> Body:
     """The merchants' file was loaded and differs from the one before; its whole text is kept."""
     digest = hashlib.sha256(text).hexdigest()
     return {"kind": books.ENROLMENT, "at": at, "enrolment": digest, "text": text.decode("utf-8")}
+
+
+def challenge(at: int, nonce: str) -> Body:
+    """A nonce (hex) was issued, for one statement."""
+    return {"kind": pending.CHALLENGE, "at": at, "nonce": nonce}
+
+
+def announced(at: int, document: Document, text: bytes, effective_at: int, loosens: list[str]) -> Body:
+    """A change that loosens was taken, and waits; ``loosens`` names the fields that do."""
+    return {
+        "kind": pending.ANNOUNCED,
+        "at": at,
+        "document": document.value,
+        "sha256": hashlib.sha256(text).hexdigest(),
+        "text": text.decode("utf-8"),
+        "effective_at": effective_at,
+        "loosens": loosens,
+    }
+
+
+def cancelled(at: int, document: Document, sequence: int, by: str) -> Body:
+    """Nothing comes of what was announced; ``by`` is an operator's key, "passphrase", or why it lapsed."""
+    return {"kind": pending.CANCELLED, "at": at, "document": document.value, "sequence": sequence, "by": by}
 
 
 def halted(at: int, reason: str, request_id: str) -> Body:
@@ -93,7 +119,7 @@ def signed(case: Case, request: SignRequest) -> Body:
             }
             for item in case.tx.inputs
         ],
-        "payments": [_payment(claim) for claim in case.claims],
+        "payments": [_payment(claim, case) for claim in case.claims],
         "change": _change(case.tx, case.claims),
         "fee": case.tx.fee,
     }
@@ -109,35 +135,75 @@ def safe_signed(case: SafeCase, request: SignSafeRequest) -> Body:
         "safe": case.safe,
         "nonce": case.tx.nonce,
         "txid": case.tx.txid,
-        "payments": [_payment(claim) for claim in case.claims],
+        "payments": [_payment(claim, case) for claim in case.claims],
         "draws": _movements(case.tx, MovementKind.DRAW),
         "sweeps": _movements(case.tx, MovementKind.SWEEP),
         "cancel": case.tx.cancel,
     }
 
 
+def deposits(at: int, request_id: str, chain: str, items: list[Body]) -> Body:
+    """These deposits were proven; each item says whose it is and what the house gets of it."""
+    return _proven(books.DEPOSITS, at, request_id, chain, items)
+
+
+def conflicted(at: int, request_id: str, chain: str, items: list[Body]) -> Body:
+    """These payments can never be made any more; what they took is given back."""
+    return _proven(books.CONFLICTED, at, request_id, chain, items)
+
+
+def reorged(at: int, chain: str, keys: list[str]) -> Body:
+    """The blocks of these deposits left the chain that our nodes agree on."""
+    return {"kind": books.REORGED, "at": at, "chain": chain, "items": keys}
+
+
+def converted(case: ConversionCase, request_id: str) -> Body:
+    """Both legs of a conversion, which the merchant signed, against the house."""
+    order = case.order
+    return {
+        "kind": books.CONVERTED,
+        "at": case.now,
+        "request": request_id[:MAX_TEXT],
+        "merchant": order.merchant,
+        "order": order.order,
+        "hash": order.hash.hex(),
+        "sell": {"asset": order.sell_asset, "amount": order.sell_amount},
+        "buy": {"asset": order.buy_asset, "amount": order.buy_amount},
+        "bytes": case.evidence.intent.hex(),
+        "key": case.evidence.public_key.hex(),
+        "signature": case.evidence.signature.hex(),
+    }
+
+
+def _proven(kind: str, at: int, request_id: str, chain: str, items: list[Body]) -> Body:
+    return {"kind": kind, "at": at, "request": request_id[:MAX_TEXT], "chain": chain, "items": items}
+
+
 def _movements(tx: DecodedSafeTx, kind: MovementKind) -> list[Body]:
     return [{"asset": item.asset, "amount": item.amount} for item in tx.of_kind(kind)]
 
 
-def _payment(claim: Claim) -> Body:
+def _payment(claim: Claim, case: ClaimsCase) -> Body:
+    more = [{"key": item.public_key.hex(), "signature": item.signature.hex()} for item in claim.more]
     return {
         "intent": claim.hash.hex(),
         "merchant": claim.intent.merchant,
         "payout": claim.intent.payout,
         "asset": claim.intent.asset,
         "amount": claim.intent.amount,
+        "fee": case.fee(claim),
         "destination": claim.intent.destination,
         "listed": claim.listed,
         "bytes": claim.evidence.intent.hex(),
         "key": claim.evidence.public_key.hex(),
         "signature": claim.evidence.signature.hex(),
+        **({"more": more} if more else {}),
     }
 
 
 def _change(tx: DecodedTx, claims: tuple[Claim, ...]) -> list[Body]:
     return [
-        {"key_set": output.place.key_set, "index": output.place.index, "amount": output.amount}
-        for output in own_outputs(tx, claims)
+        {"output": number, "key_set": output.place.key_set, "index": output.place.index, "amount": output.amount}
+        for number, output in numbered_own_outputs(tx, claims)
         if output.place is not None
     ]

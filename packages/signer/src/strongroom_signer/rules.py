@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strongroom_core.refusals import RefusalTag
-from strongroom_signer import claim_rules
+from strongroom_signer import book_rules, claim_rules
 from strongroom_signer.books import DAY_SECONDS
 from strongroom_signer.keyset import CHANGE_BRANCH
 from strongroom_signer.model import Refusal
@@ -18,9 +18,9 @@ from strongroom_signer.model import Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from strongroom_signer.books import Slot
-    from strongroom_signer.model import Claim, DecodedTx, Output
+    from strongroom_signer.model import Claim, DecodedTx, Output, OwnInput
     from strongroom_signer.policy import ChainPolicy
+    from strongroom_signer.slots import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Case(claim_rules.ClaimsCase):
 
 def judge(case: Case) -> Refusal | None:
     """Give the first rule's no, or nothing where all say yes."""
-    return next((refusal for rule in RULES if (refusal := rule(case)) is not None), None)
+    return claim_rules.first_refusal(case, RULES)
 
 
 def bound_to_this_slot(case: Case) -> Refusal | None:
@@ -144,34 +144,71 @@ def fee_daily(case: Case) -> Refusal | None:
     return None
 
 
+def coins_are_proven(case: Case) -> Refusal | None:
+    """Every coin is our own change, or a proven deposit that no reorg reaches any more."""
+    for item in case.tx.inputs:
+        if not _is_own_change(case, item) and not _is_deep(case, item):
+            reason = f"{item.coin[0]}:{item.coin[1]} is neither own change nor proven {case.chain.horizon} blocks deep"
+            return Refusal(RefusalTag.COIN_UNPROVEN, reason)
+    return None
+
+
+def _is_own_change(case: Case, item: OwnInput) -> bool:
+    return (case.chain_id, *item.coin) in case.books.money.change
+
+
+def _is_deep(case: Case, item: OwnInput) -> bool:
+    deposit = case.books.money.deposits.get((case.chain_id, f"{item.coin[0]}:{item.coin[1]}"))
+    if deposit is None or not deposit.live:
+        return False
+    return case.seen.height - deposit.height + 1 >= case.chain.horizon
+
+
+def house_covers(case: Case) -> Refusal | None:
+    """The house bears the miner's fee of a slot, by its dearest version, and what it pays out itself."""
+    slot = case.slot
+    more = case.tx.fee - (slot.fee if slot is not None else 0)
+    return book_rules.house_covers(case, max(more, 0), case.chain.parameters.asset.id)
+
+
 def own_outputs(tx: DecodedTx, claims: tuple[Claim, ...]) -> Iterator[Output]:
     """Give the outputs that are left when every intent has taken one of exactly its script and amount."""
+    return (output for _, output in numbered_own_outputs(tx, claims))
+
+
+def numbered_own_outputs(tx: DecodedTx, claims: tuple[Claim, ...]) -> Iterator[tuple[int, Output]]:
+    """Give the same with their numbers in the chain tx."""
     wanted = Counter((claim.script, claim.intent.amount) for claim in claims)
-    for output in tx.outputs:
+    for number, output in enumerate(tx.outputs):
         key = (output.script, output.amount)
         if wanted[key]:
             wanted[key] -= 1
         else:
-            yield output
+            yield number, output
 
 
 RULES: Final = (
+    book_rules.chain_is_seen,
     claim_rules.not_repeated,
     claim_rules.not_void,
     claim_rules.payout_bound_once,
     bound_to_this_slot,
+    book_rules.merchant_not_frozen,
     outputs_match_intents,
     rest_is_ours,
     rest_is_on_change_branch,
     rest_is_in_reach,
     no_dust,
+    coins_are_proven,
     claim_rules.unexpired,
     claim_rules.fee_within_ceiling,
     claim_rules.limit_payout,
     claim_rules.listed_or_within_cap,
     claim_rules.limit_velocity_merchant,
     claim_rules.limit_velocity_all,
+    book_rules.merchant_covers,
     fee_rate,
     fee_absolute,
     fee_daily,
+    house_covers,
 )

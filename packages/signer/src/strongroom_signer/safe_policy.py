@@ -16,13 +16,21 @@ from strongroom_signer.keyset import KEYS
 from strongroom_signer.tables import exactly, numbers
 
 if TYPE_CHECKING:
+    from strongroom_core.assets import Chain
     from strongroom_signer.evm_chains import EvmParameters
 
 # A Safe transaction holds some hundreds of payments; even one every five seconds stays below this.
 MAX_NEW_NONCES_PER_DAY: Final = 20_000
-_ADDRESSES: Final = ("hot_safe", "cold_safe", "multisend", "allowance")
+_ADDRESSES: Final = ("hot_safe", "cold_safe", "multisend", "allowance", "factory")
 _OWNERS: Final = ("hot_owners", "cold_owners")
-_NUMBERS: Final = {"first_nonce": (0, MAX_NONCE), "new_nonces_per_day": (1, MAX_NEW_NONCES_PER_DAY)}
+#: How a chain is believed, on every kind of chain: how many own nodes agree, and how long their last agreement counts.
+VIEW_NUMBERS: Final = {"nodes_min": (1, 15), "view_seconds": (1, 86_400)}
+MIN_NODES: Final = 2
+_NUMBERS: Final = {
+    "first_nonce": (0, MAX_NONCE),
+    "new_nonces_per_day": (1, MAX_NEW_NONCES_PER_DAY),
+    **VIEW_NUMBERS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,8 @@ class SafePolicy:
     """One EVM chain; addresses of 20 bytes. ``tokens`` gives the allow-listed asset of a contract, zero for the coin.
 
     ``first_nonce`` is the first nonce of the hot Safe that may be signed, ``new_nonces_per_day`` how many nonces may be
-    signed at for the first time in a rolling day.
+    signed at for the first time in a rolling day. ``nodes_min`` of this signer's own nodes must agree on a block, and
+    nothing is signed ``view_seconds`` after they last did.
     """
 
     parameters: EvmParameters
@@ -38,16 +47,19 @@ class SafePolicy:
     cold_safe: bytes
     multisend: bytes
     allowance: bytes
+    factory: bytes
     hot_owners: tuple[bytes, ...]
     cold_owners: tuple[bytes, ...]
     first_nonce: int
     new_nonces_per_day: int
+    nodes_min: int
+    view_seconds: int
     tokens: dict[bytes, str] = field(default_factory=dict)
 
     @property
     def fixed(self) -> tuple[bytes, ...]:
         """The contracts that a payout can never be for: money sent there is not at a customer's."""
-        return (self.hot_safe, self.cold_safe, self.multisend, self.allowance, *self.tokens)
+        return (self.hot_safe, self.cold_safe, self.multisend, self.allowance, self.factory, *self.tokens)
 
 
 def read_safe_policy(parameters: EvmParameters, table: dict[str, Any], assets: list[str]) -> SafePolicy:
@@ -59,10 +71,18 @@ def read_safe_policy(parameters: EvmParameters, table: dict[str, Any], assets: l
         **{name: _owners(table[name], parameters, f"{where}.{name}") for name in _OWNERS},
         **numbers(table, _NUMBERS, where),
     }
+    check_nodes(parameters.chain, values["nodes_min"], where)
     policy = SafePolicy(parameters=parameters, tokens=_tokens(parameters, assets, where), **values)
     _check_apart(policy, where)
     _check_multi_send(policy, where)
     return policy
+
+
+def check_nodes(chain: Chain, nodes_min: int, where: str) -> None:
+    """Refuse to believe one node alone where money is real. Raises ``PolicyError``."""
+    if nodes_min < MIN_NODES and not chain.test:
+        message = f"{where}.nodes_min is at least {MIN_NODES}; only a test network may believe one node"
+        raise PolicyError(message)
 
 
 def _address(value: object, parameters: EvmParameters, where: str) -> bytes:

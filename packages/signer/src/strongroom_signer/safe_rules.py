@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strongroom_core.refusals import RefusalTag
-from strongroom_signer import claim_rules
+from strongroom_signer import book_rules, claim_rules
 from strongroom_signer.books import DAY_SECONDS
 from strongroom_signer.model import MovementKind, Refusal
 
 if TYPE_CHECKING:
-    from strongroom_signer.books import NonceSlot
     from strongroom_signer.model import DecodedSafeTx
     from strongroom_signer.safe_policy import SafePolicy
+    from strongroom_signer.slots import NonceSlot
+
+MAX_NONCE_INTENTS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class SafeCase(claim_rules.ClaimsCase):
 
 def judge_safe(case: SafeCase) -> Refusal | None:
     """Give the first rule's no, or nothing where all say yes."""
-    return next((refusal for rule in SAFE_RULES if (refusal := rule(case)) is not None), None)
+    return claim_rules.first_refusal(case, SAFE_RULES)
 
 
 def nonce_in_reach(case: SafeCase) -> Refusal | None:
@@ -59,6 +61,9 @@ def nonce_in_reach(case: SafeCase) -> Refusal | None:
     first, nonce = case.chain.first_nonce, case.tx.nonce
     if nonce < first:
         return Refusal(RefusalTag.NONCE_BEHIND, f"nonce {nonce} is before the policy's first nonce {first}")
+    executed = case.books.highest_executed.get((case.chain_id, case.safe), -1)
+    if nonce <= executed:
+        return Refusal(RefusalTag.NONCE_BEHIND, f"nonce {nonce} was used: {executed} is proven to be executed")
     highest = max(case.books.highest_nonce.get((case.chain_id, case.safe), first - 1), first - 1)
     if nonce > highest + 1:
         return Refusal(RefusalTag.NONCE_AHEAD, f"nonce {nonce} leaves a gap: the next one to sign is {highest + 1}")
@@ -71,6 +76,16 @@ def nonces_within_day(case: SafeCase) -> Refusal | None:
     if case.slot is None and case.books.new_nonces(case.chain_id, case.safe, case.now - DAY_SECONDS) >= limit:
         reason = f"nonce {case.tx.nonce} would be new, and the day has had its {limit} new nonces"
         return Refusal(RefusalTag.NONCE_DAILY, reason)
+    return None
+
+
+def nonce_has_room(case: SafeCase) -> Refusal | None:
+    """The intents of all versions of a nonce stay so few that its end can be booked in some rows."""
+    known = case.slot.intents if case.slot is not None else {}
+    new = sum(claim.hash.hex() not in known for claim in case.claims)
+    if new and len(known) + new > MAX_NONCE_INTENTS:
+        reason = f"at most {MAX_NONCE_INTENTS} intents are signed at one nonce: cancel it, and use the next one"
+        return Refusal(RefusalTag.SLOT_PAYMENTS, reason)
     return None
 
 
@@ -146,12 +161,15 @@ def draws_within_day(case: SafeCase) -> Refusal | None:
 
 
 SAFE_RULES: Final = (
+    book_rules.chain_is_seen,
     nonce_in_reach,
     nonces_within_day,
+    nonce_has_room,
     claim_rules.not_repeated,
     claim_rules.not_void,
     claim_rules.payout_bound_once,
     bound_to_this_nonce,
+    book_rules.merchant_not_frozen,
     destination_is_a_customers,
     transfers_match_intents,
     own_movements_once,
@@ -162,5 +180,7 @@ SAFE_RULES: Final = (
     claim_rules.listed_or_within_cap,
     claim_rules.limit_velocity_merchant,
     claim_rules.limit_velocity_all,
+    book_rules.merchant_covers,
+    book_rules.house_covers,
     draws_within_day,
 )

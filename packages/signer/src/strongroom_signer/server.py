@@ -9,20 +9,20 @@ import ssl
 import struct
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from strongroom_core.errors import InvalidValueError
-from strongroom_core.messages import LENGTH_BYTES, Refused, SignRequest, decode_message, frame, frame_length
+from strongroom_core.messages import Refused, SignRequest
+from strongroom_core.protocol import decode_message
 from strongroom_core.refusals import RefusalTag
+from strongroom_core.wire import LENGTH_BYTES, frame, frame_length
 from strongroom_signer.errors import BusyError, SignerError
 from strongroom_signer.log import log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from strongroom_core.messages import Message
-    from strongroom_signer.decide import Signer
+    from strongroom_core.wire import Message
 
 # A frame that has begun must arrive within this; a connection may wait idle between requests for longer.
 FRAME_SECONDS: Final = 30.0
@@ -36,24 +36,6 @@ MAX_CONNECTIONS: Final = 32
 _BACKLOG: Final = 16
 _CHUNK: Final = 1 << 16
 _UCRED: Final = struct.Struct("3i")
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files: our certificate and key, and the authority that the platform's certificate must be signed by."""
-
-    certificate: Path
-    key: Path
-    authority: Path
-
-    def context(self) -> ssl.SSLContext:
-        """TLS 1.3 only, and nobody without a certificate."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_cert_chain(self.certificate, self.key)
-        context.load_verify_locations(self.authority)
-        return context
 
 
 def unix_listener(path: Path, mode: int = 0o600) -> socket.socket:
@@ -92,10 +74,17 @@ def _remove_dead(path: Path) -> None:
     raise BusyError(message)
 
 
+class Answers(Protocol):
+    """Whoever gives the one answer to one request."""
+
+    def answer(self, message: Message) -> Message:
+        """Give it; raises nothing."""
+
+
 class Server:
     """Accepts connections on one listener, each in a thread; the signer's own lock makes requests go one by one."""
 
-    def __init__(self, signer: Signer, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, signer: Answers, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serve nothing yet; ``start`` does."""
         self._signer = signer
         self._listener = listener
@@ -141,7 +130,7 @@ class Server:
             self._free.release()
 
 
-def _answer_one(signer: Signer, connection: socket.socket, peer: dict[str, object]) -> bool:
+def _answer_one(signer: Answers, connection: socket.socket, peer: dict[str, object]) -> bool:
     header = _receive(connection, LENGTH_BYTES, IDLE_SECONDS)
     if header is None:
         return False
@@ -171,7 +160,7 @@ def _drain(connection: socket.socket) -> None:
                 return
 
 
-def _answer(signer: Signer, message: Message, peer: dict[str, object]) -> Message:
+def _answer(signer: Answers, message: Message, peer: dict[str, object]) -> Message:
     answer = signer.answer(message)
     log(
         "answered",

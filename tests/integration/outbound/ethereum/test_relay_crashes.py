@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import signal
-from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
 from strongroom.ledger.model import AccountType
 from strongroom.outbound.ethereum.model import RelayState
+from tests.fixtures.lives import live
 from tests.integration.outbound.ethereum import runner
 from tests.integration.outbound.ethereum.runner import STEPS
 from tests.integration.outbound.ethereum.world import ETH, GWEI, HORIZON, RelayWorld, foreign_raw
@@ -21,29 +20,14 @@ MINED = ("commit-mined",)
 SETTLING = ("commit-mined", "post", "finalise")
 
 
-# Every run is a process of its own, forked from one that has only imported the runner: that saves seconds each time.
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload([runner.__name__])
-
-
-async def run(world: RelayWorld, folder: Path, *kill: str) -> int:
+async def run(world: RelayWorld, *kill: Any) -> int:
     """One relaying process until it is idle or dead; its exit code."""
-    (folder / "dsn").write_text(world.pg.dsn("treasury"))
-    (folder / "chain.json").write_bytes(msgspec.json.encode(world.chain, enc_hook=str))
-    process = SERVER.Process(target=runner.main, args=(folder, *kill))
-    process.start()
-    await asyncio.to_thread(process.join, 60)
-    code = process.exitcode
-    process.kill()
-    process.join()
-    process.close()
-    assert code in {0, -signal.SIGKILL}, code
-    return code or 0
+    return await live(runner.main, world.pg.dsn("treasury"), world.chain, *kill)
 
 
-async def die_and_recover(world: RelayWorld, folder: Path, when: str, step: str) -> None:
+async def die_and_recover(world: RelayWorld, when: str, step: str) -> None:
     """Have a process die at a step; this process, which knows nothing of it but the database, goes on."""
-    assert await run(world, folder, when, step, "1") == -signal.SIGKILL, (when, step)
+    assert await run(world, when, step, 1) == -signal.SIGKILL, (when, step)
     world.retry_now()
     await world.turn(2)
 
@@ -58,11 +42,11 @@ async def check_books(world: RelayWorld) -> None:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("steps", [SENDING[:4], SENDING[4:]])
 async def test_whatever_dies_until_it_is_sent_the_call_happens_once(
-    world: RelayWorld, tmp_path: Path, steps: tuple[str, ...], when: str
+    world: RelayWorld, steps: tuple[str, ...], when: str
 ) -> None:
     for number, step in enumerate(steps, 1):
         await world.submit(number)
-        await die_and_recover(world, tmp_path, when, step)
+        await die_and_recover(world, when, step)
         assert world.waiting_txs() == 1, step
         world.node.mine()
         assert world.effects(number) == 1, step
@@ -76,9 +60,7 @@ async def test_whatever_dies_until_it_is_sent_the_call_happens_once(
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_whatever_dies_once_a_block_has_it_its_gas_is_posted_once(
-    world: RelayWorld, tmp_path: Path, when: str
-) -> None:
+async def test_whatever_dies_once_a_block_has_it_its_gas_is_posted_once(world: RelayWorld, when: str) -> None:
     number = 0
     for blocks, steps in ((1, MINED), (HORIZON, SETTLING)):
         for step in steps:
@@ -86,7 +68,7 @@ async def test_whatever_dies_once_a_block_has_it_its_gas_is_posted_once(
             await world.submit(number)
             await world.turn()
             world.node.mine(blocks)
-            await die_and_recover(world, tmp_path, when, step)
+            await die_and_recover(world, when, step)
     await world.mine(HORIZON)
     assert [world.effects(item) for item in range(1, number + 1)] == [1] * number
     told = [row[1]["reference"] for row in world.topics() if row[0] == "outbound.relayed"]  # type: ignore[index]
@@ -98,21 +80,21 @@ async def test_whatever_dies_once_a_block_has_it_its_gas_is_posted_once(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_whatever_dies_while_a_nonce_is_raised_or_undone_the_call_happens_once(
-    world: RelayWorld, tmp_path: Path, when: str
+    world: RelayWorld, when: str
 ) -> None:
     await world.submit(1)
     await world.turn()
     for _ in range(2):
         world.base_fee(50 * GWEI)
         world.node.mine()
-    await die_and_recover(world, tmp_path, when, "raise")
+    await die_and_recover(world, when, "raise")
     assert len(world.versions()) == 2
-    assert await run(world, tmp_path) == 0, "a process that is not killed ends by itself"
+    assert await run(world) == 0, "a process that is not killed ends by itself"
     world.base_fee(50 * GWEI)
     await world.mine()
     assert world.effects(1) == 1
     world.node.reorganise(1)
-    await die_and_recover(world, tmp_path, when, "commit-undone")
+    await die_and_recover(world, when, "commit-undone")
     await world.mine(HORIZON)
     assert world.effects(1) == 1
     assert (await world.found(1)).state is RelayState.FINAL
@@ -121,14 +103,12 @@ async def test_whatever_dies_while_a_nonce_is_raised_or_undone_the_call_happens_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_whatever_dies_while_a_gap_is_filled_the_call_happens_once(
-    world: RelayWorld, tmp_path: Path, when: str
-) -> None:
+async def test_whatever_dies_while_a_gap_is_filled_the_call_happens_once(world: RelayWorld, when: str) -> None:
     world.node.rpc("eth_sendRawTransaction", foreign_raw(world, 0))
     await world.submit(1)
     await world.turn()
     world.node.rpc("anvil_dropAllTransactions")
-    await die_and_recover(world, tmp_path, when, "fill")
+    await die_and_recover(world, when, "fill")
     await world.mine(HORIZON)
     assert world.effects(1) == 1
     assert [(row[0], row[2]) for row in world.versions()] == [(0, "empty"), (1, "call")]
@@ -136,12 +116,10 @@ async def test_whatever_dies_while_a_gap_is_filled_the_call_happens_once(
 
 
 @pytest.mark.slow
-async def test_processes_that_race_give_every_call_one_nonce_and_no_nonce_twice(
-    world: RelayWorld, tmp_path: Path
-) -> None:
+async def test_processes_that_race_give_every_call_one_nonce_and_no_nonce_twice(world: RelayWorld) -> None:
     for number in range(1, 9):
         await world.submit(number)
-    assert await asyncio.gather(*(run(world, tmp_path) for _ in range(3))) == [0, 0, 0]
+    assert await asyncio.gather(*(run(world) for _ in range(3))) == [0, 0, 0]
     for _ in range(HORIZON + 1):
         world.node.mine()
         await asyncio.gather(world.turn(), world.turn())

@@ -1,23 +1,14 @@
-"""A treasury process of an EVM chain for crash tests: it works on, or kills itself (SIGKILL) at a named step.
+"""A treasury process of an EVM chain for crash tests: it works until it kills itself (SIGKILL) at a named step.
 
-`python -m tests.integration.outbound.safe.runner FOLDER before|after STEP COUNT`: dies before or after the COUNTth time
-that STEP is done. The hooks are put on here, from outside: the product knows nothing of them. The relayer's own steps
-are killed in tests/integration/outbound/ethereum.
+The relayer's own steps are killed in tests/integration/outbound/ethereum.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from strongroom.chains.ethereum.node import EthereumNode
 from strongroom.infra.clock import SystemClock
@@ -36,8 +27,9 @@ from strongroom.outbound.safe.service import Safes
 from strongroom.outbound.signers import SignerClient
 from strongroom.outbound.signing import Signing
 from strongroom.treasury.ethereum.planning import SafePlanner
+from tests.fixtures import lives
 
-STEPS: dict[str, tuple[Any, str]] = {
+STEPS: lives.Steps = {
     "write-plan": (safe_store, "insert_slot"),
     "commit-plan": (SafePlanner, "plan"),
     "commit-asked": (Signing, "mark_asked"),
@@ -57,35 +49,11 @@ STEPS: dict[str, tuple[Any, str]] = {
 PATIENCE_SECONDS = 45.0
 
 
-def hook(when: str, step: str, count: int) -> None:
-    owner, name = STEPS[step]
-    setattr(owner, name, _deadly(getattr(owner, name), when, count))
-
-
-def _deadly(real: Callable[..., Any], when: str, count: int) -> Callable[..., Any]:
-    calls = 0
-
-    async def wrapped(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == count and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        answer = await real(*arguments, **named)
-        if calls == count and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return answer
-
-    return wrapped
-
-
-async def work(folder: Path) -> None:
-    settings = msgspec.json.decode(
-        (folder / "settings.json").read_bytes(), type=Settings, dec_hook=lambda _, value: Path(value)
-    )
+async def work(dsn: str, settings: Settings) -> None:
     chain = settings.chains[0]
     node, keys, clock = EthereumNode(chain), relay_jobs.load_keys(chain), SystemClock()
     signers = jobs.connect_signers(settings.signers)
-    async with make_pool((folder / "dsn").read_text(), size=2) as pool:
+    async with make_pool(dsn, size=2) as pool:
         planner = SafePlanner(pool, chain, Safes(chain, node), clock, timedelta(0))
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
@@ -101,6 +69,6 @@ async def work(folder: Path) -> None:
     await node.close()
 
 
-if __name__ == "__main__":
-    hook(sys.argv[2], sys.argv[3], int(sys.argv[4]))
-    asyncio.run(work(Path(sys.argv[1])))
+def main(dsn: str, settings: Settings, *kill: Any) -> None:
+    """Dies before or after the so manyth time that a step is done."""
+    lives.run(work(dsn, settings), STEPS, kill)

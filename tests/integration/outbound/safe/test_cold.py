@@ -24,11 +24,11 @@ from strongroom_core.abi import parse_address
 from strongroom_core.evm import ZERO_ADDRESS, SafeTx
 from strongroom_signer import keyfile
 from strongroom_signer.host import Folder
-from tests.acceptance.program import STRONGROOM, run
 from tests.fixtures.ethereum import DevNode
 from tests.fixtures.ethereum_house import EthereumHouse, stranger, text
+from tests.fixtures.forked import SIGNER, STRONGROOM, command
 from tests.integration.outbound.safe.world import CHAIN, ETHER, HORIZON, HOT_NAMES, UNIT, Place, SafeWorld
-from tests.integration.signer.processes import PASSPHRASE, command
+from tests.integration.signer.processes import PASSPHRASE
 from tests.unit.signer import safe_kit
 
 pytestmark = pytest.mark.slow
@@ -77,12 +77,12 @@ class Office:
         )
 
     def ask(self, *arguments: str) -> dict[str, Any]:
-        answer = run(*STRONGROOM, "cold", *arguments, "--json", "--config", str(self.config))
+        answer = command(STRONGROOM, "cold", *arguments, "--json", "--config", str(self.config))
         assert answer.returncode == 0, answer.stderr
         return dict(json.loads(answer.stdout))
 
     def refused(self, *arguments: str) -> str:
-        answer = run(*STRONGROOM, "cold", *arguments, "--config", str(self.config))
+        answer = command(STRONGROOM, "cold", *arguments, "--config", str(self.config))
         assert answer.returncode == 1
         return answer.stderr.partition(":")[0]
 
@@ -96,8 +96,8 @@ class Office:
 
     def _sign(self, owner: Folder, file: Path) -> str:
         base = ("owner-sign", "--dir", str(owner.root), "--chain", CHAIN, "--safe-tx", str(file))
-        shown = json.loads(command(*base).stdout)
-        answer = command(*base, "--hash", shown["hash"], passphrase=PASSPHRASE)
+        shown = json.loads(command(SIGNER, *base).stdout)
+        answer = command(SIGNER, *base, "--hash", shown["hash"], passphrase=PASSPHRASE)
         assert answer.returncode == 0, answer.stderr
         return str(json.loads(answer.stdout)["signature"])
 

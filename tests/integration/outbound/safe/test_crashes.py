@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import signal
-import sys
-from pathlib import Path
 
-import msgspec
 import pytest
 
 from strongroom.ledger.model import AccountType
 from strongroom.outbound.safe import following
 from tests.fixtures.ethereum_house import stranger
+from tests.fixtures.lives import live
+from tests.integration.outbound.safe import runner
 from tests.integration.outbound.safe.runner import STEPS
 from tests.integration.outbound.safe.world import HORIZON, PAYOUT_FEE, UNIT, SafeWorld
 
@@ -29,23 +27,16 @@ SENDING = [(when, step, 1) for step in ("commit-signed", "submit", "commit-hande
 SETTLING = [(when, step, 1) for step in ("follow", "measure", "settle", "commit-settled") for when in WHENS]
 
 
-async def run_and_die(world: SafeWorld, folder: Path, kill: tuple[str, str, int]) -> None:
+async def run_and_die(world: SafeWorld, kill: tuple[str, str, int]) -> None:
     """One treasury process until it kills itself."""
-    (folder / "dsn").write_text(world.pg.dsn("treasury"))
-    (folder / "settings.json").write_bytes(msgspec.json.encode(world.settings, enc_hook=str))
-    arguments = ["-m", "tests.integration.outbound.safe.runner", str(folder), *map(str, kill)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == -signal.SIGKILL, (kill, output.decode()[-3000:])
+    assert await live(runner.main, world.pg.dsn("treasury"), world.settings, *kill) == -signal.SIGKILL, kill
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("points", [PLANNING, SIGNING[:6], SIGNING[6:], SENDING, SETTLING])
 async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
-    world: SafeWorld, tmp_path: Path, points: list[tuple[str, str, int]]
+    world: SafeWorld, points: list[tuple[str, str, int]]
 ) -> None:
     shop = await world.shop()
     await world.fund(shop, world.usdt, 1_000 * UNIT)
@@ -64,7 +55,7 @@ async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
                 await following.follow(world.treasury, world.chain)
             world.node.mine(HORIZON)
         await world.watched()
-        await run_and_die(world, tmp_path, point)
+        await run_and_die(world, point)
         paid[destination] = amount
         for _ in range(4):
             await world.turn()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,52 +18,39 @@ from strongroom.chains.ethereum.contracts import contract
 from strongroom.chains.ethereum.deployment import plan_deployment
 from strongroom.chains.ethereum.node import EthereumNode
 from strongroom.chains.ethereum.owners import owner_address
-from strongroom.chains.jobs import watch_chain
 from strongroom.deposits.jobs import follow_deposits
-from strongroom.infra.database import Pool, make_pool, transaction
-from strongroom.infra.outbox import Dispatcher
+from strongroom.infra.database import transaction
 from strongroom.infra.settings import (
     AssetSettings,
     ChainSettings,
-    DatabaseSettings,
     EthereumSettings,
-    Settings,
-    SignerSettings,
     Tier,
 )
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
-from strongroom.merchants.model import Merchant
-from strongroom.merchants.service import create_merchant
 from strongroom.outbound import jobs as slot_jobs
 from strongroom.outbound.ethereum import jobs as relay_jobs
 from strongroom.outbound.ethereum.keys import RelayerKeys, make_relayer_key
 from strongroom.outbound.safe import jobs as safe_jobs
 from strongroom.outbound.safe.service import Safes
-from strongroom.outbound.signers import Signer
-from strongroom.payouts import jobs as payout_jobs
-from strongroom.payouts import service as payouts
-from strongroom.payouts.model import Payout, PayoutKind
 from strongroom.treasury import jobs as treasury_jobs
 from strongroom.treasury.ethereum import jobs as evm_jobs
 from strongroom.treasury.ethereum.gathering import Gatherer
 from strongroom.treasury.ethereum.planning import SafePlanner
-from strongroom.wallets import service as wallets
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import DEVNET, DEVNET_ETH, asset_by_id
 from strongroom_core.evm import ZERO_ADDRESS, Call
-from strongroom_core.ids import MerchantId, PayoutId
-from strongroom_core.intents import PaymentIntent, SignedIntent
+from strongroom_core.ids import MerchantId
+from strongroom_core.intents import SignedIntent
 from strongroom_signer import host, keyfile
 from strongroom_signer.enrolment import Caps, EnrolledMerchant
 from strongroom_signer.host import Folder
 from tests.fixtures.ethereum import DevNode
 from tests.fixtures.ethereum_house import EthereumHouse
 from tests.fixtures.postgres import Database
-from tests.integration.outbound.world import TestClock, until
-from tests.integration.signer.processes import PASSPHRASE, SignerProcess, command
+from tests.integration.outbound.parts import Platform, SigningMerchant, settings_of, watched_pools
+from tests.integration.signer.processes import PASSPHRASE, SignerProcess
 from tests.unit.signer import safe_kit
-from tests.unit.signer.kit import DEPLOYMENT
 
 CHAIN = DEVNET.id
 ETH = DEVNET_ETH.id
@@ -88,7 +74,9 @@ class Place:
     def kit(self) -> safe_kit.House:
         """The same as a signer's policy needs it."""
         made = self.house.deployment
-        return safe_kit.House(made.hot_safe, made.cold_safe, made.multisend, made.allowance, self.usdt, self.usdc)
+        return safe_kit.House(
+            made.hot_safe, made.cold_safe, made.multisend, made.allowance, made.factory, self.usdt, self.usdc
+        )
 
     def pay(self, token: bytes, to: bytes, amount: int) -> None:
         """Let tokens or ETH (zero address) arrive at an address, of a token that cannot mint too."""
@@ -168,56 +156,26 @@ def make_signer_folder(root: Path, name: str, place: Place, **policy: Any) -> Fo
     return folder
 
 
-@dataclass
-class Shop:
-    """A merchant with its own signing key."""
-
-    merchant: Merchant
-    key: SigningKey
-
-    @property
-    def id(self) -> MerchantId:
-        return self.merchant.id
+class Shop(SigningMerchant):
+    """A merchant that pays what an EVM chain holds."""
 
     def intent(self, asset_id: str, amount: int, destination: bytes, **changes: object) -> SignedIntent:
-        values: dict[str, Any] = {
-            "deployment": DEPLOYMENT,
-            "merchant": self.id,
-            "payout": PayoutId.new(),
-            "asset": asset_id,
-            "amount": amount,
-            "destination": to_checksum_address(destination),
-            "tag": "",
-            "fee_ceiling": ETHER,
-            "expires_at": int(time.time()) + 3600,
-        }
-        data = PaymentIntent(**(values | changes)).encode()
-        return SignedIntent(data, bytes(self.key.verify_key), bytes(self.key.sign(data).signature))
+        to = to_checksum_address(destination)
+        fields = {"asset": asset_id, "amount": amount, "destination": to, "fee_ceiling": ETHER}
+        return self.signed(**(fields | changes))
 
 
-@dataclass
-class SafeWorld:
+@dataclass(kw_only=True)
+class SafeWorld(Platform):
     """The parts, and steps that processes would run in loops."""
 
-    pg: Database
     place: Place
-    chain: ChainSettings
-    settings: Settings
-    processes: tuple[SignerProcess, SignerProcess]
-    api: Pool
-    worker: Pool
-    treasury: Pool
     rpc: EthereumNode
     keys: RelayerKeys
-    clock: TestClock = field(default_factory=TestClock)
 
     @property
     def node(self) -> DevNode:
         return self.place.house.node
-
-    @property
-    def signers(self) -> tuple[Signer, ...]:
-        return slot_jobs.connect_signers(self.settings.signers)
 
     @property
     def usdt(self) -> str:
@@ -235,20 +193,8 @@ class SafeWorld:
     def gatherer(self) -> Gatherer:
         return Gatherer(self.treasury, self.chain, Safes(self.chain, self.rpc), self.clock)
 
-    def dispatcher(self) -> Dispatcher:
-        dispatcher = Dispatcher()
-        for topic, handler in (*treasury_jobs.handlers(), *payout_jobs.handlers()):
-            dispatcher.on(topic, handler)
-        return dispatcher
-
-    async def watched(self) -> None:
-        """Wait until the watcher's facts reach the node's tip."""
-        block = self.node.rpc("eth_getBlockByNumber", "latest", False)
-
-        async def reached() -> bool:
-            return self.pg.execute("SELECT hash, status FROM chain_status") == [(block["hash"], "ok")]
-
-        await until(reached)
+    def best_block(self) -> str:
+        return str(self.node.rpc("eth_getBlockByNumber", "latest", False)["hash"])
 
     async def facts(self) -> None:
         """Have every room see what the watcher has recorded."""
@@ -262,10 +208,6 @@ class SafeWorld:
             handled += await dispatcher.run_once(self.worker)
             if not handled:
                 return
-
-    async def synced(self) -> None:
-        await self.watched()
-        await self.facts()
 
     async def mine(self, blocks: int = 1) -> None:
         self.node.mine(blocks)
@@ -309,20 +251,11 @@ class SafeWorld:
             await self.turn()
             await self.retry_now()
 
-    async def retry_now(self) -> None:
-        """Make everything that waits to be tried again due now."""
-        for table in ("outbound_slot", "outbound_void", "treasury_payable"):
-            self.pg.execute(f"UPDATE {table} SET retry_at = now() WHERE retry_at > now()")
-
     async def shop(self, name: str = "shop", *, enrolled: str = "AB", **caps: int) -> Shop:
         """A merchant with addresses, enrolled by hand at the signers."""
-        async with transaction(self.api) as connection:
-            merchant = await create_merchant(connection, name)
-            await wallets.prepare_merchant(connection, self.chain, merchant.id, merchant.branch, count=3)
-        shop = Shop(merchant, SigningKey.generate())
-        for process in self.processes:
-            if process.folder.root.name in enrolled:
-                enrol(process, self.place, shop, **caps)
+        shop = Shop(await self.merchant(name), SigningKey.generate())
+        for process in self.those(enrolled):
+            enrol(process, self.place, shop, **caps)
         return shop
 
     def trust(self, *shops: Shop) -> None:
@@ -346,16 +279,6 @@ class SafeWorld:
         key = f"test {time.monotonic_ns()}"
         async with transaction(self.worker) as connection:
             await ledger.post(connection, [LedgerTransaction("test-funding", key, (posting,))])
-
-    async def pay(self, shop: Shop, signed: SignedIntent) -> Payout:
-        async with transaction(self.api) as connection:
-            return await payouts.create_payout(
-                connection, self.settings, shop.id, signed, PayoutKind.PAYMENT, self.clock.now()
-            )
-
-    async def payout(self, shop: Shop, payout_id: str) -> Payout:
-        async with transaction(self.api) as connection:
-            return await payouts.get_payout(connection, shop.id, payout_id)
 
     async def balance(self, kind: AccountType, asset_id: str, owner: MerchantId | None = None) -> int:
         async with transaction(self.worker) as connection:
@@ -396,8 +319,7 @@ def enrol(process: SignerProcess, place: Place, shop: Shop, **caps: int) -> None
         limits = {"per_payout": 4_000, "per_window": 10_000, "unlisted_per_window": 8_000} | caps
         whole = (limits[name] * unit for name in ("per_payout", "per_window", "unlisted_per_window"))
         host.enrol(process.folder, enrolled, Caps(asset_id, next(whole), next(whole), next(whole), ()))
-    answer = command("reload", "--dir", str(process.folder.root))
-    assert answer.returncode == 0, answer.stderr
+    process.reload()
 
 
 @contextlib.asynccontextmanager
@@ -409,32 +331,16 @@ async def make_world(
     place.house.node.rpc("anvil_setBalance", f"0x{relayer.hex()}", hex(10 * ETHER))
     height = place.house.node.block_number()
     chain = chain_settings(place, key_file, **({"start_height": height} | changes))
-    settings = Settings(
-        deployment=DEPLOYMENT,
-        data_dir=Path("/nonexistent"),
-        database=DatabaseSettings(passwords=Path("/nonexistent")),
-        chains=(chain,),
-        signers=tuple(SignerSettings(name=p.folder.root.name, address=str(p.socket)) for p in processes),
-    )
-    async with contextlib.AsyncExitStack() as stack:
-        pools = [
-            await stack.enter_async_context(make_pool(pg.dsn(role), size=4, name=role))
-            for role in ("api", "worker", "treasury", "watcher")
-        ]
-        async with transaction(pools[1]) as connection:
-            await wallets.sync_key_sets(connection, chain)
-        rpc = EthereumNode(chain)
-        stack.push_async_callback(rpc.close)
-        watching = asyncio.create_task(watch_chain(chain, pools[3]))
-        world = SafeWorld(
-            pg, place, chain, settings, processes, pools[0], pools[1], pools[2], rpc, relay_jobs.load_keys(chain)
-        )
-        try:
+    rpc = EthereumNode(chain)
+    try:
+        async with watched_pools(pg, chain) as pools:
+            settings, keys = settings_of(chain, processes), relay_jobs.load_keys(chain)
+            world = SafeWorld(
+                pg=pg, place=place, chain=chain, settings=settings, processes=processes, rpc=rpc, keys=keys, **pools
+            )
             for asset_id, amount in ((world.usdt, 200_000 * UNIT), (world.usdc, 200_000 * UNIT), (ETH, 100 * ETHER)):
                 await world.capital(asset_id, amount)
             await world.synced()
             yield world
-        finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+    finally:
+        await rpc.close()

@@ -12,6 +12,7 @@ from strongroom.ledger.model import AccountType
 from strongroom.outbound import jobs as slot_jobs
 from strongroom.payouts.model import PayoutState
 from strongroom.treasury import service as treasury
+from strongroom.treasury import store as treasury_store
 from strongroom.treasury.ethereum import planning, store
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import Purpose
@@ -254,3 +255,30 @@ async def test_a_waiting_payout_expires_and_its_hold_is_back(world: SafeWorld) -
     await slot_jobs.void(world.treasury, world.chain, world.signers)
     assert (await world.payout(shop, payout.id)).state is PayoutState.EXPIRED
     assert await world.balance(AccountType.MERCHANT_AVAILABLE, world.usdt, shop.id) == 1_000 * UNIT
+
+
+async def test_what_a_payout_waits_for_is_gathered_at_once_and_no_more_than_it_needs(world: SafeWorld) -> None:
+    """Three forwarders with too little to be worth their gas; the payout needs the largest two of them."""
+    shop, other = await world.shop("one"), await world.shop("two")
+    small = [await deposit(world, shop, world.place.usdt, amount) for amount in (12_000, 40_000, 30_000)]
+    others = await deposit(world, other, world.place.usdt, 50_000)
+    assert await world.gather() == 0
+    payout = await world.pay(shop, shop.intent(world.usdt, 60_000, stranger(1)))
+    async with transaction(world.treasury) as connection:
+        await treasury_store.set_unproven(connection, [payout.id], unproven=True)
+
+    await gathered(world)
+
+    assert [world.held(world.place.usdt, place) for place in small] == [12_000, 0, 0]
+    assert world.held(world.place.usdt, others) == 50_000
+    assert world.pg.execute("SELECT count(*) FROM treasury_gathering") == [(1,)]
+
+
+async def test_dust_is_gathered_where_a_payout_waits_for_it(world: SafeWorld) -> None:
+    shop = await world.shop()
+    dust = [await deposit(world, shop, world.place.usdt, amount) for amount in (6_000, 5_000)]
+    payout = await world.pay(shop, shop.intent(world.usdt, 7_000, stranger(1)))
+    async with transaction(world.treasury) as connection:
+        await treasury_store.set_unproven(connection, [payout.id], unproven=True)
+    await gathered(world)
+    assert [world.held(world.place.usdt, place) for place in dust] == [0, 0]

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account as EthereumAccount
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from strongroom.infra.database import make_pool, transaction
 from strongroom.infra.settings import AssetSettings, ChainSettings, EthereumSettings, FeeSettings
@@ -27,6 +26,7 @@ from strongroom.outbound.ethereum.keys import RelayerKeys, load_relayer_keys
 from strongroom.outbound.ethereum.model import RelayState
 from tests.fixtures.postgres import cloned_database
 from tests.integration.outbound.ethereum.world import CHAIN, HORIZON
+from tests.simulation.machines import run_machine
 from tests.simulation.outbound.ethereum.model_chain import BALANCE, ModelNode, read
 
 TARGET = b"\x77" * 20
@@ -227,7 +227,4 @@ class RelayMachine(RuleBasedStateMachine):
 
 def test_no_order_of_faults_makes_a_call_happen_twice_or_never(postgres_server: object) -> None:
     RelayMachine.server = postgres_server
-    few = settings(
-        max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-    )
-    run_state_machine_as_test(RelayMachine, settings=few)
+    run_machine(RelayMachine, examples=15, steps=25)

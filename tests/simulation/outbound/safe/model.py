@@ -14,7 +14,7 @@ from strongroom.chains.errors import CallRevertedError
 from strongroom.chains.ethereum.keccak import keccak
 from strongroom.chains.ethereum.model import Block
 from strongroom.chains.ethereum.owners import owner_address, owner_signatures
-from strongroom.outbound.errors import SignerAnswerError, SignerUnreachableError
+from strongroom.outbound.errors import SignerAnswerError
 from strongroom.outbound.safe import building
 from strongroom.outbound.safe.model import Contracts
 from strongroom_core.abi import padded, read_tail, word
@@ -29,8 +29,9 @@ from strongroom_core.evm import (
     decode_multi_send,
     decode_transfer,
 )
-from strongroom_core.intents import PaymentIntent, SignedIntent
-from strongroom_core.messages import Refused, SafeSigned, Signed, Status, Voided
+from strongroom_core.intents import SignedIntent
+from strongroom_core.messages import Refused, SafeSigned
+from tests.simulation.outbound.machine import ModelSigner
 
 REVERTED = "execution reverted"
 
@@ -169,53 +170,26 @@ class ModelChain:
 
 
 @dataclass
-class ModelOwner:
-    """A signer that keeps DESIGN's promises: an intent at one nonce for ever, void for ever, same bytes same answer."""
+class ModelOwner(ModelSigner):
+    """Bound to one nonce for ever; the same bytes are signed for the same intents only."""
 
-    name: str
-    places: Contracts
-    away: bool = False
-    refuses: set[bytes] = field(default_factory=set)
-    bound: dict[bytes, int] = field(default_factory=dict)
-    voids: set[bytes] = field(default_factory=set)
+    places: Contracts = field(kw_only=True)
     signed: dict[bytes, frozenset[bytes]] = field(default_factory=dict)
 
     @property
     def address(self) -> bytes:
         return owner_address(key_of(self.name))
 
-    async def status(self) -> Status:
-        self._here()
-        return Status("r", self.name, b"", False, "", 0, b"", b"", 0)
-
-    async def void(self, evidence: SignedIntent) -> Voided | Refused:
-        self._here()
-        if evidence.intent in self.bound:
-            return Refused("r", "intent-signed", "signed", "")
-        self.voids.add(evidence.intent)
-        return Voided("r", hashlib.sha256(evidence.intent).digest(), 1)
-
-    async def sign(self, chain: str, psbt: bytes, evidence: tuple[SignedIntent, ...]) -> Signed | Refused:
-        raise NotImplementedError  # there are no PSBTs on this chain
-
     async def sign_safe(self, chain: str, safe_tx: bytes, evidence: tuple[SignedIntent, ...]) -> SafeSigned | Refused:
-        self._here()
+        self.here()
         tx = SafeTx.decode(safe_tx)
         intents = frozenset(item.intent for item in evidence)
         if self.signed.get(safe_tx, intents) != intents:
             return Refused("r", "slot-payments", "these bytes were signed for other intents", "")
         for intent in sorted(intents):
-            payout = PaymentIntent.decode(intent).payout
-            if intent in self.voids:
-                return Refused("r", "intent-void", "void", payout)
-            if self.bound.get(intent, tx.nonce) != tx.nonce:
-                return Refused("r", "intent-bound", "bound", payout)
-            if intent in self.refuses and intent not in self.bound:
-                return Refused("r", "limit-payout", "too much", payout)
+            refused = self.refusal(intent, self.bound.get(intent, tx.nonce) != tx.nonce)
+            if refused is not None:
+                return refused
         self.bound |= dict.fromkeys(intents, tx.nonce)
         self.signed[safe_tx] = intents
         return SafeSigned("r", owner_signatures(tx.hash(self.places.chain_number, keccak), [key_of(self.name)]), 1)
-
-    def _here(self) -> None:
-        if self.away:
-            raise SignerUnreachableError(self.name)

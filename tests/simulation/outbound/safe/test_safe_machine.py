@@ -6,23 +6,13 @@ record of their own; what the machine checks comes from those records. The relay
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 from eth_utils.address import to_checksum_address
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from nacl.signing import SigningKey
+from hypothesis.stateful import precondition, rule
 
-from strongroom.infra.database import make_pool, transaction
-from strongroom.infra.outbox import Dispatcher
-from strongroom.infra.settings import DatabaseSettings, Settings
-from strongroom.ledger import service as ledger
-from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
-from strongroom.merchants.service import create_merchant
+from strongroom.ledger.model import AccountType
 from strongroom.outbound.safe import building, following
 from strongroom.outbound.safe.handing import Handing
 from strongroom.outbound.safe.measuring import Measuring
@@ -30,19 +20,12 @@ from strongroom.outbound.safe.passing import Passing
 from strongroom.outbound.safe.service import Safes
 from strongroom.outbound.safe.signing import SafeScheme
 from strongroom.outbound.signing import Signing
-from strongroom.outbound.voiding import Voiding
-from strongroom.payouts import jobs as payout_jobs
-from strongroom.payouts import service as payouts
-from strongroom.payouts.errors import PayoutNotCancellableError
-from strongroom.payouts.model import PayoutKind, PayoutState
-from strongroom.treasury import jobs as treasury_jobs
+from strongroom.payouts.model import Payout, PayoutState
 from strongroom.treasury.ethereum.planning import SafePlanner
-from strongroom_core.amounts import Amount
 from strongroom_core.assets import asset_by_id
-from strongroom_core.ids import PayoutId
-from strongroom_core.intents import PaymentIntent, SignedIntent
 from tests.fixtures.devnet import TOKEN, devnet, token
-from tests.fixtures.postgres import cloned_database
+from tests.simulation.machines import run_machine
+from tests.simulation.outbound.machine import LaterClock, PayoutMachine
 from tests.simulation.outbound.safe.model import ModelBlock, ModelChain, ModelOwner, Money
 
 HORIZON = 3
@@ -50,74 +33,30 @@ CAPITAL = 1_000_000
 FUNDED = 800_000
 FEE = 500
 DESTINATIONS = tuple(bytes([0xD0 + number]) * 20 for number in range(3))
-WAITING = {PayoutState.QUEUED, PayoutState.HOT_SHORT, PayoutState.PLANNED}
-MOVING = {PayoutState.SIGNED, PayoutState.BROADCAST, PayoutState.CONFIRMED}
-ENDED = {PayoutState.REFUSED, PayoutState.CANCELLED, PayoutState.EXPIRED}
 
 
-class LaterClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(minutes=5)
+class SafeMachine(PayoutMachine):
+    """An EVM chain: Safes that draw and pay, a token whose owner blocks whom it likes, and strangers."""
 
-
-class SafeMachine(RuleBasedStateMachine):
-    """The rules are what merchants, signers, strangers and miners do; the invariants are what must be true of money."""
-
-    server: Any = None
+    deployment = "simulated"
+    fee = FEE
+    first_hash = "0x00"
 
     def __init__(self) -> None:
         super().__init__()
-        self.clone = cloned_database(self.server)
-        self.pg = self.clone.__enter__()
-        self.runner = asyncio.Runner()
-        self.chain = devnet(horizon=HORIZON, assets=(token(minimum_deposit=1),), payouts_per_tx_max=3)
-        places = building.contracts(self.chain)
-        self.signers = (ModelOwner("A", places), ModelOwner("B", places))
-        self.node = ModelChain(places, tuple(signer.address for signer in self.signers))
-        self.payouts: dict[str, SignedIntent] = {}
-        self.events: list[int] = []
-        self.key = SigningKey(b"k" * 32)
-        self.runner.run(self._open())
         self.block(executed=0)
 
-    async def _open(self) -> None:
-        self.settings = Settings(
-            deployment="simulated",
-            data_dir=Path("/nonexistent"),
-            database=DatabaseSettings(passwords=Path("/nonexistent")),
-            chains=(self.chain,),
-        )
-        self.pools = {role: make_pool(self.pg.dsn(role), size=1, name=role) for role in ("api", "worker", "treasury")}
-        for pool in self.pools.values():
-            await pool.open()
-        async with transaction(self.pools["api"]) as connection:
-            self.merchant = await create_merchant(connection, "shop")
-        asset = asset_by_id(TOKEN)
-        cold = Account(AccountType.CHAIN_COLD, asset)
-        merchant = Account(AccountType.MERCHANT_AVAILABLE, asset, self.merchant.id)
-        postings = (
-            Posting(cold, Account(AccountType.HOUSE_CAPITAL, asset), Amount(asset, CAPITAL)),
-            Posting(cold, merchant, Amount(asset, FUNDED)),
-        )
-        async with transaction(self.pools["worker"]) as connection:
-            await ledger.post(connection, [LedgerTransaction("start", "start", postings)])
-        self.node.blocks.append(ModelBlock("0x00", Money(cold=CAPITAL + FUNDED, left=CAPITAL // 2), []))
-        self.pg.execute(
-            "INSERT INTO chain_status (chain, status, height, hash) VALUES (%s, 'ok', 0, '0x00')", self.chain.id
-        )
-        self.pg.execute("INSERT INTO treasury_trusted VALUES (%s, %s, true)", self.chain.id, self.merchant.id)
-        self.dispatcher = Dispatcher()
-        for topic, handler in (*treasury_jobs.handlers(), *payout_jobs.handlers()):
-            self.dispatcher.on(topic, handler)
+    def begin(self) -> None:
+        self.chain = devnet(horizon=HORIZON, assets=(token(minimum_deposit=1),), payouts_per_tx_max=3)
+        self.asset = asset_by_id(TOKEN)
+        places = building.contracts(self.chain)
+        self.signers = (ModelOwner("A", places=places), ModelOwner("B", places=places))
+        self.node = ModelChain(places, tuple(signer.address for signer in self.signers))
 
-    def teardown(self) -> None:
-        async def close() -> None:
-            for pool in self.pools.values():
-                await pool.close()
-
-        self.runner.run(close())
-        self.runner.close()
-        self.clone.__exit__(None, None, None)
+    async def arrange(self) -> None:
+        await self.book((AccountType.HOUSE_CAPITAL, CAPITAL), (AccountType.MERCHANT_AVAILABLE, FUNDED))
+        money = Money(cold=CAPITAL + FUNDED, left=CAPITAL // 2)
+        self.node.blocks.append(ModelBlock(self.first_hash, money, []))
 
     @rule(
         amount=st.sampled_from([1_000, 60_000, 60_000, 400_000]),
@@ -125,16 +64,7 @@ class SafeMachine(RuleBasedStateMachine):
         refused_by=st.sampled_from(["", "", "", "A", "B", "AB"]),
     )
     def create(self, amount: int, destination: bytes, refused_by: str) -> None:
-        self.runner.run(self._create(amount, destination, refused_by))
-
-    @rule(data=st.data())
-    @precondition(lambda self: self.payouts)
-    def cancel(self, data: st.DataObject) -> None:
-        self.runner.run(self._cancel(data.draw(st.sampled_from(sorted(self.payouts)))))
-
-    @rule(who=st.sampled_from([0, 1]))
-    def signer_goes_or_comes(self, who: int) -> None:
-        self.signers[who].away = not self.signers[who].away
+        self.runner.run(self.ask_for(amount, to_checksum_address(destination), refused_by))
 
     @rule(destination=st.sampled_from(DESTINATIONS))
     def block_or_unblock(self, destination: bytes) -> None:
@@ -142,21 +72,13 @@ class SafeMachine(RuleBasedStateMachine):
         self.node.blocked = self.node.blocked ^ {destination}
 
     @rule()
-    def plan(self) -> None:
-        self.runner.run(self._do(self._planner.plan))
-
-    @rule()
     def sign(self) -> None:
         scheme = SafeScheme(self.chain, self.node)
-        self.runner.run(self._do(Signing(self._pool, self.chain, self.signers, scheme).step))
-
-    @rule()
-    def void(self) -> None:
-        self.runner.run(self._do(Voiding(self._pool, self.chain, self.signers).step))
+        self.runner.run(self.do(Signing(self.treasury, self.chain, self.signers, scheme).step))
 
     @rule()
     def hand_over(self) -> None:
-        self.runner.run(self._do(Handing(self._pool, self.chain, self.node).step))
+        self.runner.run(self.do(Handing(self.treasury, self.chain, self.node).step))
 
     @rule()
     def everything_once(self) -> None:
@@ -203,7 +125,7 @@ class SafeMachine(RuleBasedStateMachine):
         for number, raw in given:
             self._relayed(number, success=done[raw])
         self._tell_connected()
-        self.runner.run(self._facts())
+        self.runner.run(self.facts())
 
     @rule(data=st.data())
     def a_stranger_executes(self, data: st.DataObject) -> None:
@@ -213,7 +135,7 @@ class SafeMachine(RuleBasedStateMachine):
             raw = bytes(data.draw(st.sampled_from(rows))[0])  # type: ignore[call-overload]
             self.node.mine([raw])
             self._tell_connected()
-            self.runner.run(self._facts())
+            self.runner.run(self.facts())
 
     @rule(again=st.booleans())
     @precondition(lambda self: len(self.events) > 1)
@@ -227,19 +149,11 @@ class SafeMachine(RuleBasedStateMachine):
         raws = self._raws([effect for _, _, effect in orphan.executions]) if again else []
         self.node.mine(raws)
         self._tell_connected()
-        self.runner.run(self._facts())
-
-    @invariant()
-    def the_money_is_where_it_belongs(self) -> None:
-        self.runner.run(self._check())
+        self.runner.run(self.facts())
 
     @property
-    def _pool(self) -> Any:
-        return self.pools["treasury"]
-
-    @property
-    def _planner(self) -> SafePlanner:
-        return SafePlanner(self._pool, self.chain, Safes(self.chain, self.node), LaterClock(), timedelta(0))
+    def planner(self) -> SafePlanner:
+        return SafePlanner(self.treasury, self.chain, Safes(self.chain, self.node), LaterClock(), timedelta(0))
 
     def _raws(self, effects: list[str]) -> list[bytes]:
         rows = self.pg.execute("SELECT txid, raw FROM outbound_version WHERE txid = ANY (%s)", effects)
@@ -273,69 +187,15 @@ class SafeMachine(RuleBasedStateMachine):
         self.pg.execute("UPDATE chain_status SET height = %s, hash = %s", height, block.digest)
         self.events.append(event)
 
-    async def _create(self, amount: int, destination: bytes, refused_by: str) -> None:
-        if await self._balance(AccountType.MERCHANT_AVAILABLE) < amount + FEE:
-            return
-        expires_at = int(datetime.now(UTC).timestamp()) + 86_400
-        text = to_checksum_address(destination)
-        intent = PaymentIntent("simulated", self.merchant.id, PayoutId.new(), TOKEN, amount, text, "", FEE, expires_at)
-        data = intent.encode()
-        signed = SignedIntent(data, bytes(self.key.verify_key), bytes(self.key.sign(data).signature))
-        for signer in self.signers:
-            if signer.name in refused_by:
-                signer.refuses.add(data)
-        self.payouts[intent.payout] = signed
-        async with transaction(self.pools["api"]) as connection:
-            await payouts.create_payout(
-                connection, self.settings, self.merchant.id, signed, PayoutKind.PAYMENT, datetime.now(UTC)
-            )
-        await self._facts()
+    async def see(self) -> int:
+        handled = await following.follow(self.treasury, self.chain)
+        handled += await Measuring(self.treasury, self.chain, self.node).step()
+        handled += await following.settle(self.treasury, self.chain)
+        return handled + await Passing(self.treasury, self.chain, self.node).step()
 
-    async def _cancel(self, payout_id: str) -> None:
-        try:
-            async with transaction(self.pools["api"]) as connection:
-                await payouts.cancel_payout(connection, self.merchant.id, payout_id)
-        except PayoutNotCancellableError:
-            return
-        await self._facts()
-
-    async def _do(self, step: Any) -> None:
-        for table in ("outbound_slot", "outbound_void", "treasury_payable"):
-            self.pg.execute(f"UPDATE {table} SET retry_at = now() WHERE retry_at > now()")
-        await step()
-        await self._facts()
-
-    async def _facts(self) -> None:
-        handled = 1
-        while handled:
-            handled = await following.follow(self._pool, self.chain)
-            handled += await Measuring(self._pool, self.chain, self.node).step()
-            handled += await following.settle(self._pool, self.chain)
-            handled += await Passing(self._pool, self.chain, self.node).step()
-            handled += await self.dispatcher.run_once(self.pools["worker"])
-        assert self.pg.execute("SELECT count(*) FROM outbox_event WHERE handled_at IS NULL") == [(0,)]
-
-    async def _balance(self, kind: AccountType) -> int:
-        owner = self.merchant.id if kind.is_merchant else None
-        async with transaction(self.pools["worker"]) as connection:
-            return await ledger.balance(connection, Account(kind, asset_by_id(TOKEN), owner))
-
-    async def _check(self) -> None:
-        async with transaction(self.pools["api"]) as connection:
-            found = await payouts.list_payouts(connection, self.merchant.id, None, 1_000)
-        assert {payout.id for payout in found} == set(self.payouts)
-        held = sum(p.amount + p.fee for p in found if p.state in WAITING)
-        moving = sum(p.amount for p in found if p.state in MOVING)
-        gone = sum(p.amount for p in found if p.state is PayoutState.FINAL)
-        earned = sum(p.fee for p in found if p.state in MOVING or p.state is PayoutState.FINAL)
-        assert await self._balance(AccountType.MERCHANT_HELD) == held
-        assert await self._balance(AccountType.IN_TRANSIT) == moving
-        assert await self._balance(AccountType.HOUSE_FEES) == earned
-        assert await self._balance(AccountType.MERCHANT_AVAILABLE) == FUNDED - held - moving - gone - earned
-        assert await self._balance(AccountType.SUSPENSE) == 0
-        on_chain = await self._balance(AccountType.CHAIN_HOT) + await self._balance(AccountType.CHAIN_COLD)
-        assert on_chain == -(CAPITAL + FUNDED - gone)
-        self._check_signers({payout.id: payout.state for payout in found})
+    async def check(self, found: list[Payout], gone: int, spent: int) -> None:
+        assert await self.balance(AccountType.MERCHANT_AVAILABLE) == FUNDED - spent
+        assert await self.in_books() == -(CAPITAL + FUNDED - gone)
         confirmed = [p for p in found if p.state in {PayoutState.CONFIRMED, PayoutState.FINAL}]
         assert sum(self.node.money.paid.values()) == sum(p.amount for p in confirmed), "paid otherwise, or twice"
         for to in DESTINATIONS:
@@ -344,21 +204,13 @@ class SafeMachine(RuleBasedStateMachine):
         open_nonces = self.pg.execute("SELECT vout FROM outbound_coin WHERE open ORDER BY vout")
         assert len(open_nonces) == len(set(open_nonces))
 
-    def _check_signers(self, states: dict[PayoutId, PayoutState]) -> None:
-        for payout_id, state in states.items():
-            intent = self.payouts[payout_id].intent
-            signed = [signer for signer in self.signers if intent in signer.bound]
-            if state in MOVING or state is PayoutState.FINAL:
-                assert len(signed) == 2
-            if state in ENDED and len(signed) == 2:
-                # Released although both signed it: only where its nonce went to something else for good.
-                nonce = signed[0].bound[intent]
-                assert self.node.blocks[-HORIZON].money.nonce > nonce
+    def check_ended(self, payout: Payout, signed: list[ModelOwner]) -> None:
+        if len(signed) == 2:
+            # Released although both signed it: only where its nonce went to something else for good.
+            nonce = signed[0].bound[self.payouts[payout.id].intent]
+            assert self.node.blocks[-HORIZON].money.nonce > nonce
 
 
 def test_no_order_of_events_pays_twice_or_loses_a_hold(postgres_server: object) -> None:
     SafeMachine.server = postgres_server
-    few = settings(
-        max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-    )
-    run_state_machine_as_test(SafeMachine, settings=few)
+    run_machine(SafeMachine, examples=8, steps=20)

@@ -20,7 +20,7 @@ def render(topic: str, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if room == "payout":
         return _plain(views.payout_facts(payload))
     if room == "invoice":
-        return _plain(views.invoice(payload))
+        return _plain(views.invoice_facts(payload))
     return None
 
 

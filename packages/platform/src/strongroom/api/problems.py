@@ -42,6 +42,7 @@ STATUS_OF_CODE: Final[dict[str, int]] = {
     "merchant-owes": 409,
     "payouts-stopped": 503,
     "invoices-stopped": 503,
+    "address-disputed": 503,
     "rate-unavailable": 503,
     "rate-stale": 503,
     "rate-deviating": 503,

@@ -71,8 +71,23 @@ class Payment(_Shape, frozen=True, kw_only=True):
     first_seen_at: Time
 
 
-class Invoice(_Shape, frozen=True, kw_only=True):
-    """A request to be paid, and what came for it."""
+class Attestation(_Shape, frozen=True, kw_only=True):
+    """A signer's word that ``address`` is yours: an Ed25519 ``signature`` by its ``identity`` key (both in hex).
+
+    Signed are the domain tag `strongroom address v1` and the fields deployment, chain, merchant, ``key_set``,
+    ``index``, address (see docs/attested-addresses.md). Verify it with a key, a deployment and a merchant id that you
+    pinned yourself, never with those of this answer.
+    """
+
+    signer: str
+    identity: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    key_set: Literal["hot", "cold", "forwarder"]
+    index: int
+    signature: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}$")]
+
+
+class InvoiceFacts(_Shape, frozen=True, kw_only=True):
+    """A request to be paid, and what came for it, as webhooks tell of it."""
 
     id: str
     merchant_id: str
@@ -114,6 +129,17 @@ class Invoice(_Shape, frozen=True, kw_only=True):
     payments: list[Payment]
 
 
+class Invoice(InvoiceFacts, frozen=True, kw_only=True):
+    """A request to be paid, what came for it, and the signers' word for its address.
+
+    ``attestations`` are of ``chain_id``, ``merchant_id`` and ``address``. A signer that is missing there has not
+    answered yet: read the invoice again in a moment.
+    """
+
+    deployment: str
+    attestations: list[Attestation]
+
+
 class NewDepositAddress(_Input, frozen=True, kw_only=True):
     """A standing address for a customer, under your own ``reference``; the same reference gives the same address.
 
@@ -125,7 +151,11 @@ class NewDepositAddress(_Input, frozen=True, kw_only=True):
 
 
 class DepositAddress(_Shape, frozen=True, kw_only=True):
-    """A standing address: what is paid to it is credited, whenever it comes, in any of ``assets`` (ids)."""
+    """A standing address: what is paid to it is credited, whenever it comes, in any of ``assets`` (ids).
+
+    ``attestations`` are the signers' word for ``chain``, ``merchant_id`` and ``address``. A signer that is missing
+    there has not answered yet: ask for the address again in a moment.
+    """
 
     id: str
     asset: str
@@ -136,6 +166,9 @@ class DepositAddress(_Shape, frozen=True, kw_only=True):
     address: str
     reference: str | None
     created_at: Time | None
+    deployment: str
+    merchant_id: str | None
+    attestations: list[Attestation]
 
 
 class Deposit(_Shape, frozen=True, kw_only=True):
@@ -326,7 +359,7 @@ class Key(_Shape, frozen=True, kw_only=True):
 
 
 class AssetTerms(_Shape, frozen=True, kw_only=True):
-    """What you can be paid in, and what it costs; fees and minimum in the asset."""
+    """What you can be paid in, and what it costs; fees and minimum in the asset. ``closed``: only paid out any more."""
 
     asset: str
     code: str
@@ -337,6 +370,7 @@ class AssetTerms(_Shape, frozen=True, kw_only=True):
     deposit_fee_ppm: int
     payout_fee: str
     payouts_stopped: str | None
+    closed: bool = False
 
 
 class Merchant(_Shape, frozen=True, kw_only=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from strongroom.api import schemas
+from strongroom.attestations.model import Attestation
 from strongroom.ledger.model import AccountType
 from strongroom.ledger.model import Balance as LedgerBalance
 from strongroom.merchants.model import ApiToken
@@ -42,12 +43,31 @@ def decimal(base_units: int, asset: Asset) -> str:
     return Amount(asset, base_units).format()
 
 
-def invoice(view: Mapping[str, Any]) -> schemas.Invoice:
-    """Check an invoice's view against the shape that the API promises."""
-    return msgspec.convert(view, schemas.Invoice)
+def invoice_facts(view: Mapping[str, Any]) -> schemas.InvoiceFacts:
+    """Check an invoice's view against the shape that webhooks promise."""
+    return msgspec.convert(view, schemas.InvoiceFacts)
 
 
-def deposit_address(found: WalletAddress, asset: Asset, taken: Sequence[Asset]) -> schemas.DepositAddress:
+def invoice(view: Mapping[str, Any], deployment: str, words: Sequence[Attestation]) -> schemas.Invoice:
+    """Check an invoice's view against the shape that the API promises; ``words`` are the signers'."""
+    signed = {"deployment": deployment, "attestations": [_attestation(item) for item in words]}
+    return msgspec.convert({**view, **signed}, schemas.Invoice)
+
+
+def _attestation(word: Attestation) -> schemas.Attestation:
+    """Show a signer's word as the merchant verifies it."""
+    return schemas.Attestation(
+        signer=word.signer,
+        identity=word.identity.hex(),
+        key_set=cast("Any", word.key_set),
+        index=word.index,
+        signature=word.signature.hex(),
+    )
+
+
+def deposit_address(
+    found: WalletAddress, asset: Asset, taken: Sequence[Asset], deployment: str, words: Sequence[Attestation]
+) -> schemas.DepositAddress:
     """Show a standing address as one for ``asset``; it takes all that is ``taken`` on its chain."""
     return schemas.DepositAddress(
         id=found.id,
@@ -59,6 +79,9 @@ def deposit_address(found: WalletAddress, asset: Asset, taken: Sequence[Asset]) 
         address=found.address,
         reference=found.reference,
         created_at=maybe_time(found.handed_out_at),
+        deployment=deployment,
+        merchant_id=found.merchant_id,
+        attestations=[_attestation(item) for item in words],
     )
 
 

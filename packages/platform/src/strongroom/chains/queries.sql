@@ -40,6 +40,9 @@ WHERE consumer = %(consumer)s AND chain = %(chain)s AND event_id <= %(event_id)s
 SELECT chain, height, hash AS block_hash, status, detail, updated_at, node_height, finalized_height
 FROM chain_status WHERE chain = %s
 
+-- name: ever_came
+SELECT EXISTS (SELECT FROM chain_event_output WHERE asset = %s) AS found
+
 -- name: raw_txs
 SELECT txid, raw FROM chain_tx WHERE chain = %(chain)s AND txid = ANY (%(txids)s)
 
@@ -77,11 +80,11 @@ SELECT DISTINCT o.txid, o.vout FROM chain_event_output o JOIN chain_event e ON e
 
 -- name: open_txs
 -- Chain txs whose last appearance is in the mempool or on a disconnected block, and which are not said to be gone since.
-SELECT t.txid, t.event_id AS source, c.raw
+SELECT t.txid, t.event_id AS source, c.raw, appearance.pending
 FROM (
-    SELECT id FROM chain_event WHERE chain = %(chain)s AND kind = 'mempool_added'
+    SELECT id, true AS pending FROM chain_event WHERE chain = %(chain)s AND kind = 'mempool_added'
     UNION ALL
-    SELECT undoes FROM chain_event WHERE chain = %(chain)s AND kind = 'disconnected'
+    SELECT undoes, false FROM chain_event WHERE chain = %(chain)s AND kind = 'disconnected'
 ) AS appearance
 JOIN chain_event_tx t ON t.event_id = appearance.id
 JOIN chain_tx c ON c.chain = %(chain)s AND c.txid = t.txid

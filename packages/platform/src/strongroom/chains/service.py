@@ -56,6 +56,11 @@ async def raw_txs(connection: Connection, chain_id: str, txids: Sequence[str]) -
     return await store.raw_txs(connection, chain_id, txids)
 
 
+async def ever_came(connection: Connection, asset_id: str) -> bool:
+    """Whether any payment in an asset was ever recorded; slow where none was."""
+    return await store.ever_came(connection, asset_id)
+
+
 def connect_node(settings: ChainSettings) -> ChainNode:
     """Make a client of a bitcoin-like's node; nothing is opened before its first call. Close it when done.
 

@@ -100,3 +100,9 @@ async def raw_txs(connection: Connection, chain: str, txids: Sequence[str]) -> d
     """Read recorded chain txs in full."""
     cursor = await connection.execute(_SQL["raw_txs"], {"chain": chain, "txids": list(txids)})
     return {row["txid"]: bytes(row["raw"]) for row in await cursor.fetchall()}
+
+
+async def ever_came(connection: Connection, asset: str) -> bool:
+    """Whether any fact is about an asset; looks at all facts where none is."""
+    row = await (await connection.execute(_SQL["ever_came"], [asset])).fetchone()
+    return bool(row and row["found"])

@@ -9,15 +9,23 @@ from typing import Any, Final
 
 from strongroom.checkout import networks, qr, words
 from strongroom.deposits.model import Deposit, DepositException
+from strongroom_core.assets import asset_by_id, chain_by_id
 
 _RBF_NOTE: Final = (
     "This payment says that its sender may still replace it (RBF). It counts from its first confirmation on."
+)
+_NONCE_NOTE: Final = (
+    "This payment is in no block yet: its sender may still replace or cancel it. It counts from its first confirmation."
 )
 _FATES: Final = {
     DepositException.REPLACED: "Its sender replaced it by another payment.",
     DepositException.DOUBLE_SPENT: "The same coins were spent elsewhere.",
     DepositException.EVICTED: "The network dropped it, mostly because its fee was low.",
     DepositException.ORPHANED: "The block that held it was replaced by others.",
+}
+# On an account chain a payment has no coins of its own; it has a number among those of its sender.
+_EVM_FATES: Final = _FATES | {
+    DepositException.DOUBLE_SPENT: "It failed, or another payment of its sender took its place.",
 }
 _ENDS: Final = 8
 _Key = tuple[str, int, str, str]
@@ -104,10 +112,13 @@ def _payment(payment: Mapping[str, Any], wanted: str, deposit: Deposit | None) -
 
 
 def _note(payment: Mapping[str, Any], wanted: str, deposit: Deposit | None) -> str:
+    evm = chain_by_id(asset_by_id(payment["asset_id"]).chain_id).is_evm
     if payment["state"] in {"dropped", "reversed"}:
-        return _FATES[deposit.exception] if deposit and deposit.exception else ""
+        return (_EVM_FATES if evm else _FATES)[deposit.exception] if deposit and deposit.exception else ""
     if payment["asset_id"] != wanted:
         return f"Not what this invoice asks for. It goes to the merchant as {payment['asset']}; ask them what to do."
     if payment["below_minimum"]:
         return "Too small to be credited by itself; it is kept for the merchant until more arrives."
-    return _RBF_NOTE if payment["state"] == "seen" and payment["rbf"] else ""
+    if payment["state"] != "seen" or not payment["rbf"]:
+        return ""
+    return _NONCE_NOTE if evm else _RBF_NOTE

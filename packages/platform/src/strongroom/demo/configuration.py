@@ -18,6 +18,11 @@ DATABASE: Final = "strongroom"
 HORIZON: Final = 12
 CONFIRMATIONS: Final = 2
 PAYOUT_FEE: Final = 1_000
+# The header of regtest's first block (bitcoin/src/kernel/chainparams.cpp).
+GENESIS: Final = (
+    "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f617fc81bc38"
+    "88a51323a9fb8aa4b1e5e4adae5494dffff7f2002000000"
+)
 RATE: Final = "60000.00"
 # Base units. House capital covers the hot balance: what a thief of both signers could take is the house's own.
 CAPITAL_HOT: Final = 60_000_000
@@ -37,7 +42,8 @@ def write_settings(environment: Environment) -> Settings:
 def write_policy(environment: Environment) -> None:
     """Write the policy that both signers get a copy of at genesis."""
     accounts: dict[str, str] = environment.facts["accounts"]
-    policy = _policy(environment.deployment, accounts) + ethereum.chain_policy(environment)
+    off = frozenset(environment.facts.get("switched_off", ()))  # by drills, to show what a rule is worth
+    policy = _policy(environment, accounts, off) + ethereum.chain_policy(environment)
     write_private(environment.root / "policy.toml", policy)
 
 
@@ -118,15 +124,29 @@ def _key_set(environment: Environment, kind: str, names: tuple[str, ...]) -> str
     return f"\n[[chains.key_sets]]\nname = {_text(f'{kind}-1')}\nkind = {_text(kind)}\nkeys = [\n{rows}]\n"
 
 
-def _policy(deployment: str, accounts: dict[str, str]) -> str:
+def _policy(environment: Environment, accounts: dict[str, str], switched_off: frozenset[str]) -> str:
     hot, cold = (", ".join(_text(accounts[name]) for name in names) for names in (_HOT, _COLD))
+    identities: dict[str, str] = environment.facts["identities"]
+    signers = ", ".join(f"{name.upper()} = {_text(key)}" for name, key in identities.items())
     return f"""\
 version = 1
-deployment = {_text(deployment)}
+deployment = {_text(environment.deployment)}
+time_lock_seconds = 0  # a test network: where money is real, what loosens waits for a day at least
+operator_quorum = 1
+operators = [{_text(environment.facts["operator"])}]
+switched_off = {json.dumps(sorted(switched_off))}
+signers = {{ {signers} }}
+conversions = {ethereum.conversion_bands()}
 
 [chains.{_text(CHAIN.id)}]
 hot = [{hot}]
 cold = [{cold}]
+checkpoint = {_text(GENESIS)}
+checkpoint_height = 0
+confirmations = {CONFIRMATIONS}
+horizon = {HORIZON}
+nodes_min = 2
+view_seconds = 600
 dust = 546
 max_index_gap = 1000
 max_fee_rate = 100

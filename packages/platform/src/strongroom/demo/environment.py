@@ -19,7 +19,7 @@ from strongroom.demo.errors import EnvironmentBusyError, EnvironmentUnusableErro
 from strongroom.infra.components.errors import ComponentBusyError
 from strongroom.infra.components.hosting import LOOPBACK, FolderLock, free_port, write_private
 
-VERSION: Final = 2
+VERSION: Final = 3
 DEFAULT_FOLDER: Final = Path("var") / "demo"
 API_PORT: Final = 8420
 PORTS: Final = (
@@ -33,9 +33,14 @@ PORTS: Final = (
     "outside_p2p",
     "outside_zmq",
     "ethereum_rpc",
+    *(f"{node}_{use}" for node in ("a1", "a2", "b1", "b2") for use in ("rpc", "p2p", "zmq")),
 )
 SIGNERS: Final = ("a", "b")
+#: The Bitcoin nodes of each signer's own, which no process of the platform can reach into.
+SIGNER_NODES: Final = {"a": ("a1", "a2"), "b": ("b1", "b2")}
 OFFLINE_KEYS: Final = ("recovery", "cold-1", "cold-2", "cold-3")
+WITNESS: Final = "witness"
+OPERATOR: Final = "operator"  # the key that signs changes of the signers' policy and merchants; it moves no money
 PASSPHRASE_BYTES: Final = 24
 # sockaddr_un holds 108 bytes; a longer path gets a short name elsewhere.
 SOCKET_PATH_MAX: Final = 100
@@ -71,7 +76,10 @@ class Environment:
             raise EnvironmentUnusableError(message)
         for folder in (
             root,
-            *(root / name for name in ("log", "run", "signers", "offline", "relayers", "merchant", "shopper")),
+            *(
+                root / name
+                for name in ("log", "run", "signers", "witness", "offline", "relayers", "merchant", "shopper")
+            ),
         ):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         environment.deployment = environment.deployment or f"demonstration-{secrets.token_hex(4)}"
@@ -156,9 +164,18 @@ class Environment:
         """Give where a holder's passphrase is kept, which only a demonstration does."""
         return self.holder(name) / "passphrase"
 
+    def signer_node(self, signer: str, node: str) -> Path:
+        """Give the folder of one of a signer's own nodes."""
+        return self.holder(signer) / "nodes" / node
+
+    @property
+    def witness(self) -> Path:
+        """The folder of the witness, which keeps both signers' journals on a host of its own."""
+        return self.root / "witness"
+
     def socket(self, signer: str) -> Path:
-        """Give the socket that a signer listens on."""
-        path = self.holder(signer) / "socket"
+        """Give the socket that a signer listens on, or the witness."""
+        path = (self.witness if signer == WITNESS else self.holder(signer)) / "socket"
         if len(os.fsencode(path)) <= SOCKET_PATH_MAX:
             return path
         return _short_folder(self.root) / f"signer-{signer}"

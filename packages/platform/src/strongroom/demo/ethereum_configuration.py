@@ -17,7 +17,7 @@ from strongroom.chains.ethereum.keccak import keccak
 from strongroom.demo.environment import Environment
 from strongroom.infra.components.hosting import LOOPBACK
 from strongroom_core.abi import address_text, parse_address
-from strongroom_core.assets import DEVNET, DEVNET_ETH, Asset, register_asset
+from strongroom_core.assets import DEVNET, DEVNET_ETH, REGTEST_BTC, Asset, register_asset
 from strongroom_core.evm import ZERO_ADDRESS
 
 CHAIN: Final = DEVNET
@@ -26,6 +26,12 @@ CONFIRMATIONS: Final = 2
 HOT_OWNERS: Final = ("a", "b", "recovery")
 COLD_OWNERS: Final = ("cold-1", "cold-2", "cold-3")
 RELAYERS: Final = ("active", "spare")
+MILLION: Final = 1_000_000
+#: What a conversion may be priced at: base units of USDT for a satoshi, at 65,000 dollars, and how far to both sides.
+PRICE: Final = 650
+BAND_PPM: Final = 20_000
+#: Satoshis that a day's conversions may sell, and their price that they may buy back.
+CONVERTED_PER_DAY: Final = 200_000
 _ROLES: Final = ("factory", "cold_safe", "hot_safe", "allowance", "multisend")
 
 
@@ -117,14 +123,30 @@ def chain_policy(environment: Environment) -> str:
     places = deployment_of(environment)
     owners: dict[str, str] = environment.facts["owners"]
     hot, cold = (", ".join(_text(owners[name]) for name in names) for names in (HOT_OWNERS, COLD_OWNERS))
-    contracts = "".join(f"{role} = {_text(text(getattr(places, role)))}\n" for role in _ROLES if role != "factory")
+    contracts = "".join(f"{role} = {_text(text(getattr(places, role)))}\n" for role in _ROLES)
     return f"""
 [chains.{_text(CHAIN.id)}]
 {contracts}hot_owners = [{hot}]
 cold_owners = [{cold}]
 first_nonce = 0
 new_nonces_per_day = 1000
+nodes_min = 1
+view_seconds = 600
 {"".join(map(_asset_policy, HOLDINGS))}"""
+
+
+def conversion_bands() -> str:
+    """Write between which prices the signers book conversions of BTC and USDT, and how much a day."""
+    low, high = (PRICE * (MILLION + sign * BAND_PPM) // MILLION for sign in (-1, 1))
+    bands = (
+        (REGTEST_BTC.id, USDT.id, f"[{low}, 1]", f"[{high}, 1]", CONVERTED_PER_DAY),
+        (USDT.id, REGTEST_BTC.id, f"[1, {high}]", f"[1, {low}]", CONVERTED_PER_DAY * PRICE),
+    )
+    rows = [
+        f"{{ sell = {_text(sell)}, buy = {_text(buy)}, least = {least}, most = {most}, per_day = {per_day} }}"
+        for sell, buy, least, most, per_day in bands
+    ]
+    return f"[{', '.join(rows)}]"
 
 
 def text(address: bytes) -> str:

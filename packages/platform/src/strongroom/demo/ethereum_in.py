@@ -145,7 +145,7 @@ async def _issue(scene: Scene, asset: Asset, name: str) -> dict[str, Any]:
     """Make an invoice to be paid in an asset, once, and remember it."""
     amount, currency = PRICE
     order = f"order-{name}-{scene.environment.facts.get(f'{name}_expired', 0)}"
-    invoice = await scene.api(
+    invoice = await scene.verified(
         lambda api: api.create_invoice(
             amount=amount,
             currency=currency,

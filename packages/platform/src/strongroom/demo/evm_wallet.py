@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-import rlp  # type: ignore[import-untyped]  # it brings no types
+import rlp
 from eth_keys.datatypes import PrivateKey
 
 from strongroom.chains.ethereum.keccak import keccak

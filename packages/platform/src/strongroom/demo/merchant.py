@@ -15,7 +15,7 @@ import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -25,33 +25,51 @@ from strongroom.infra.components.hosting import LOOPBACK
 BODY_BYTES_MAX: Final = 1_000_000
 SECRET_FILE: Final = "webhook-secret"  # noqa: S105 -- a file's name
 RECEIVED_FILE: Final = "received.jsonl"
+#: What did not verify, by its time: somebody tries something, or the secret is not the platform's.
+REFUSED_FILE: Final = "refused.jsonl"
+REFUSED_BYTES_MAX: Final = 1_000_000
 HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 class Shop:
     """What the merchant keeps: the secret that it was shown once, and everything that verified."""
 
-    def __init__(self, folder: Path) -> None:
-        """Work in the merchant's folder."""
+    def __init__(self, folder: Path, *, believes_all: bool = False) -> None:
+        """Work in the merchant's folder; one who ``believes_all`` is a drill's, and verifies nothing."""
         self._folder = folder
+        self._believes_all = believes_all
         self._lock = threading.Lock()
 
     def take(self, headers: dict[str, str], body: bytes) -> bool:
         """Keep one webhook where its signature and time are good; False where they are not."""
+        row = {"received_at": datetime.now(UTC).isoformat(), "id": headers["webhook-id"]}
         try:
-            secret = (self._folder / SECRET_FILE).read_text(encoding="ascii").strip()
-            event = Webhook(secret).verify(body, headers)
+            event = self._verified(headers, body)
         except (OSError, ValueError, WebhookVerificationError):
+            self._refuse(row)
             return False
-        row = {"received_at": datetime.now(UTC).isoformat(), "id": headers["webhook-id"], "event": event}
+        self._append(RECEIVED_FILE, row | {"event": event})
+        return True
+
+    def _verified(self, headers: dict[str, str], body: bytes) -> Any:
+        if self._believes_all:
+            return json.loads(body)
+        secret = (self._folder / SECRET_FILE).read_text(encoding="ascii").strip()
+        return Webhook(secret).verify(body, headers)
+
+    def _refuse(self, row: dict[str, Any]) -> None:
+        file = self._folder / REFUSED_FILE
+        if not file.exists() or file.stat().st_size < REFUSED_BYTES_MAX:  # a crowd must not fill the disk
+            self._append(REFUSED_FILE, row)
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
         line = json.dumps(row, separators=(",", ":")).encode() + b"\n"
         with self._lock:
-            descriptor = os.open(self._folder / RECEIVED_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())  # taken is taken: after a 204 it is never sent again
-        return True
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -98,8 +116,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The demonstration merchant's own server.")
     parser.add_argument("--dir", type=Path, required=True, help="the merchant's folder")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--believe-all", action="store_true", help="verify nothing, as a drill's careless merchant")
     arguments = parser.parse_args()
-    handler = type("ShopHandler", (Handler,), {"shop": Shop(arguments.dir)})
+    shop = Shop(arguments.dir, believes_all=arguments.believe_all)
+    handler = type("ShopHandler", (Handler,), {"shop": shop})
     server = ThreadingHTTPServer((LOOPBACK, arguments.port), handler)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -10,6 +10,7 @@ import urllib.request
 from typing import Any, Final
 
 from strongroom.chains import service as chains
+from strongroom.demo.changes import apply_merchants, draft_file
 from strongroom.demo.commands import MERCHANT, SIGNER, STRONGROOM, run_command
 from strongroom.demo.configuration import ASSET, CAPITAL_COLD, CAPITAL_HOT, CHAIN, CONFIRMATIONS, HORIZON
 from strongroom.demo.environment import SIGNERS, make_passphrase
@@ -25,7 +26,9 @@ from strongroom.ledger.model import Account, AccountType
 from strongroom.merchants import service as merchants
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind
+from strongroom_client.pins import Pins, render_pins
 from strongroom_core.amounts import Amount
+from strongroom_core.ids import MerchantId
 
 MERCHANT_NAME: Final = "Demonstration Shop"
 PRICE: Final = ("120.00", "EUR")
@@ -78,10 +81,20 @@ async def make_merchant_key(scene: Scene) -> str:
 
 
 async def enrol(scene: Scene) -> str:
-    """The public half and the caps, enrolled by a command on each signer's host."""
-    await asyncio.gather(*(_enrol_on(scene, name) for name in SIGNERS))
+    """The public half and the caps: written on each signer's host, signed by the operator offline, applied there."""
+    await enrol_merchant(scene, scene.fact("merchant"), scene.fact("branch"), scene.fact("public_key"))
+    # What each signer's host printed of its identity; the API is not asked whose word is to be believed.
+    identities = {name: bytes.fromhex(key) for name, key in scene.environment.facts["identities"].items()}
+    pins = Pins(scene.settings.deployment, MerchantId(scene.fact("merchant")), identities)
+    write_private(scene.pins_file, render_pins(pins))
     scene.environment.finish("enrolment")
-    return "on signer A and on signer B, by hand"
+    return "on signer A and on signer B, by hand, signed by the operator for each of them"
+
+
+async def enrol_merchant(scene: Scene, merchant: str, branch: str, public_key: str) -> None:
+    """Enrol a merchant's key with the demonstration's caps on both signers."""
+    who = ("--merchant", merchant, "--branch", branch, "--key", public_key)
+    await asyncio.gather(*(_enrol_on(scene, name, who) for name in SIGNERS))
 
 
 async def add_endpoint(scene: Scene) -> str:
@@ -99,10 +112,10 @@ async def add_endpoint(scene: Scene) -> str:
 
 
 async def issue_invoice(scene: Scene) -> str:
-    """An invoice in euros over the REST API."""
+    """An invoice in euros over the REST API, whose address both signers attest."""
     amount, currency = PRICE
     start = time.monotonic()
-    invoice = await scene.api(
+    invoice = await scene.verified(
         lambda api: api.create_invoice(
             amount=amount,
             currency=currency,
@@ -114,7 +127,8 @@ async def issue_invoice(scene: Scene) -> str:
     )
     scene.progress.figure("invoice_created_seconds", time.monotonic() - start)
     scene.environment.finish("invoice", invoice=invoice["id"], checkout_url=invoice["checkout_url"])
-    return f"{amount} {currency} = {invoice['amount_due']} {ASSET.code} at {invoice['checkout_url']}"
+    due = f"{invoice['amount_due']} {ASSET.code}"
+    return f"{amount} {currency} = {due} at {invoice['checkout_url']}, its address attested by both signers"
 
 
 async def pay_invoice(scene: Scene) -> str:
@@ -203,13 +217,13 @@ async def _hot_intake(scene: Scene) -> bool | None:
         return await wallets.intake(connection, CHAIN.id) is KeySetKind.HOT or None
 
 
-async def _enrol_on(scene: Scene, name: str) -> None:
-    folder = str(scene.environment.key_folder(name))
-    who = ("--merchant", scene.fact("merchant"), "--branch", scene.fact("branch"), "--key", scene.fact("public_key"))
+async def _enrol_on(scene: Scene, name: str, who: tuple[str, ...]) -> None:
+    folder, draft = str(scene.environment.key_folder(name)), draft_file(scene.environment, name)
     for asset, (payout, window) in CAPS.items():
         caps = ("--per-payout", str(payout), "--per-window", str(window), "--unlisted-per-window", str(window))
-        await run_command(*SIGNER, "enroll", "--dir", folder, *who, "--asset", asset, *caps)
-    await run_command(*SIGNER, "reload", "--dir", folder)
+        into = ("--asset", asset, *caps, "--out", str(draft))
+        await run_command(*SIGNER, "enroll", "--dir", folder, *who, *into)
+    await apply_merchants(scene.environment, name)
 
 
 async def _payment(scene: Scene) -> dict[str, Any] | None:

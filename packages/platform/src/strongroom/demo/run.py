@@ -20,6 +20,7 @@ from strongroom.demo.contracts import found_house
 from strongroom.demo.environment import Environment
 from strongroom.demo.ethereum import EthereumWorld
 from strongroom.demo.leftovers import read_records, stop_leftovers
+from strongroom.demo.links import write_links
 from strongroom.demo.outside import Outside
 from strongroom.demo.preparation import found_signers, make_keys
 from strongroom.demo.progress import Audience, Progress
@@ -102,8 +103,7 @@ def bring_down(environment: Environment, audience: Audience) -> list[str]:
     stopped += stop_leftovers(environment.root)
     if environment.ports:
         supervisor = Supervisor(environment, audience)
-        for component in (supervisor.ethereum, supervisor.outside, supervisor.node, supervisor.postgres):
-            component.stop()
+        supervisor.stop_components()
     return stopped
 
 
@@ -123,10 +123,16 @@ def memory_mib(environment: Environment) -> int:
 async def _start(environment: Environment, supervisor: Supervisor, progress: Progress) -> Scene:
     if all(part in environment.done for part in SETUP):
         settings = write_settings(environment)
+        write_links(environment)
         with progress.step("start", "Everything starts") as outcome:
             await supervisor.start_all()
             scene = Scene(
-                environment, settings, Outside(supervisor.outside), EthereumWorld(supervisor.ethereum), progress
+                environment,
+                settings,
+                Outside(supervisor.outside),
+                EthereumWorld(supervisor.ethereum),
+                progress,
+                supervisor,
             )
             await _ready(scene)
             outcome.detail = f"{len(supervisor.processes())} processes"
@@ -135,12 +141,12 @@ async def _start(environment: Environment, supervisor: Supervisor, progress: Pro
 
 
 async def _set_up(environment: Environment, supervisor: Supervisor, progress: Progress) -> Scene:
-    with progress.step("ground", "PostgreSQL, two Bitcoin nodes and anvil start") as outcome:
+    with progress.step("ground", "PostgreSQL, six Bitcoin nodes and anvil start") as outcome:
         await supervisor.start_ground()
-        outcome.detail = "the platform's Bitcoin node and one outside, joined by P2P; an Ethereum devnet"
+        outcome.detail = "the platform's Bitcoin node, one outside, two of each signer's own; an Ethereum devnet"
     outside, ethereum = Outside(supervisor.outside), EthereumWorld(supervisor.ethereum)
     parts: tuple[tuple[str, str, Callable[[], Awaitable[str]]], ...] = (
-        ("keys", "Six keys are made, each for one holder", lambda: make_keys(environment)),
+        ("keys", "Six keys are made, each for one holder, and an operator's", lambda: make_keys(environment)),
         ("genesis", "Both signers get their policy", lambda: found_signers(environment)),
         ("chain", "A chain begins, and people get wallets", lambda: _begin_chain(environment, outside)),
         (
@@ -157,8 +163,9 @@ async def _set_up(environment: Environment, supervisor: Supervisor, progress: Pr
             await outside.open_wallets()
     with progress.step("processes", "Signers, platform and the merchant's server start") as outcome:
         settings = write_settings(environment)
+        write_links(environment)
         await supervisor.start_rest()
-        scene = Scene(environment, settings, outside, ethereum, progress)
+        scene = Scene(environment, settings, outside, ethereum, progress, supervisor)
         await _ready(scene)
         outcome.detail = f"{len(supervisor.processes())} processes"
     return scene

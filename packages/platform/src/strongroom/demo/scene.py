@@ -18,9 +18,12 @@ from strongroom.demo.errors import ObservationError
 from strongroom.demo.ethereum import EthereumWorld
 from strongroom.demo.outside import Outside
 from strongroom.demo.progress import Progress
+from strongroom.demo.supervisor import Supervisor
 from strongroom.infra.database import Connection, connect
 from strongroom.infra.settings import Role, Settings
 from strongroom_client.api import Api
+from strongroom_client.errors import AddressUnattestedError
+from strongroom_client.pins import Pins, read_pins
 from strongroom_client.secrets_input import from_file
 from strongroom_client.transport import Transport
 
@@ -38,11 +41,17 @@ class Scene:
     outside: Outside
     ethereum: EthereumWorld
     progress: Progress
+    supervisor: Supervisor
 
     @property
     def merchant_folder(self) -> Path:
         """The merchant's own folder."""
         return self.environment.root / "merchant"
+
+    @property
+    def pins_file(self) -> Path:
+        """The merchant's note of both signers' keys."""
+        return self.merchant_folder / "pins.toml"
 
     def fact(self, name: str) -> str:
         """Give what an earlier step found."""
@@ -52,10 +61,25 @@ class Scene:
         """Call the REST API with the merchant's token, without blocking the loop."""
         return await asyncio.to_thread(self._call, call)
 
-    def _call(self, call: Callable[[Api], Seen]) -> Seen:
+    async def verified(self, call: Callable[[Api], Seen]) -> Seen:
+        """Call it as the merchant does before it shows an address: by the keys that it pinned of both signers.
+
+        ``call`` is repeated while the signers' word is still to come.
+        """
+        pins = read_pins(self.pins_file)
+
+        async def attested() -> Seen | None:
+            try:
+                return await asyncio.to_thread(self._call, call, pins)
+            except AddressUnattestedError:
+                return None
+
+        return await until("both signers' word for the address", attested)
+
+    def _call(self, call: Callable[[Api], Seen], pins: Pins | None = None) -> Seen:
         token = from_file(self.environment.token_file, "API token").decode("ascii")
         with Transport(self.environment.api_url, token) as transport:
-            return call(Api(transport))
+            return call(Api(transport, pins))
 
     @asynccontextmanager
     async def database(self, role: Role) -> AsyncIterator[Connection]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from strongroom.demo.configuration import DATABASE
-from strongroom.demo.environment import SIGNERS, Environment
+from strongroom.demo.environment import SIGNER_NODES, SIGNERS, WITNESS, Environment
 from strongroom.demo.leftovers import ALL_IS_WELL, stop_leftovers
 from strongroom.demo.processes import ComponentProcess, OwnProcess, Running
 from strongroom.demo.progress import Audience
@@ -30,6 +30,9 @@ RESTART_SECONDS_MAX: Final = 30.0
 # A node whose newest block is old believes itself to be catching up, and relays nothing; here nobody mines for days.
 _TIP_AGE: Final = "-maxtipage=3153600000"
 _NODE_OPTIONS: Final = (_TIP_AGE, "-whitelist=noban,in,out@127.0.0.1", "-fallbackfee=0.00005")
+# People have wallets on the outside node. Signers ask theirs for block headers and nothing else.
+_HEADERS_ONLY: Final = ("-disablewallet", "-blocksonly", "-dbcache=4", "-maxmempool=5", "-rpcthreads=2", "-par=1")
+_USES: Final = {"outside": (), "node": ("-disablewallet",)}
 
 
 class Supervisor:
@@ -40,19 +43,26 @@ class Supervisor:
         root, ports = environment.root, environment.ports
         self.environment = environment
         self.postgres = PostgresCluster(root / "postgres", ports["postgres"], options={"shared_buffers": "64MB"})
-        self.node = _node(environment, "node", "node", connect="outside")
-        self.outside = _node(environment, "shopper/node", "outside", connect="node")
+        self.node = _node(environment, root / "node", "node", connect=("outside",))
+        self.outside = _node(environment, root / "shopper" / "node", "outside", connect=("node",))
+        # Each hears of blocks from the street as well as from the platform's node: that one may be owned.
+        self.signer_nodes = {
+            name: _node(environment, environment.signer_node(signer, name), name, connect=("outside", "node"))
+            for signer, names in SIGNER_NODES.items()
+            for name in names
+        }
         # Blocks come when the demonstration's miner makes them: at rest the chain rests too.
         self.ethereum = EthereumNode(root / "ethereum", ports["ethereum_rpc"], automine=False)
         self._audience = audience
         self._guard: subprocess.Popen[bytes] | None = None
-        self._watching: list[asyncio.Task[None]] = []
+        self._watching: dict[str, asyncio.Task[None]] = {}
         self._running: list[Running] = []
         self._ground = [
             ComponentProcess("postgres", root, self.postgres, 0, signal.SIGINT, self._prepare_database),
             ComponentProcess("node", root, self.node, 0),
             ComponentProcess("outside-node", root, self.outside, 0),
             ComponentProcess("anvil", root, self.ethereum, 0),
+            *(ComponentProcess(f"node-{name}", root, node, 0) for name, node in self.signer_nodes.items()),
         ]
 
     def start_guard(self) -> None:
@@ -86,9 +96,10 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop everything, later started first, and let the guard go. What does not stop is killed."""
-        for task in self._watching:
+        watching = list(self._watching.values())
+        for task in watching:
             task.cancel()
-        await asyncio.gather(*self._watching, return_exceptions=True)
+        await asyncio.gather(*watching, return_exceptions=True)
         self._watching.clear()
         ground: list[Running] = [item for item in self._running if item in self._ground]
         others = [item for item in self._running if item not in self._ground]
@@ -102,6 +113,25 @@ class Supervisor:
                     item.kill()
         self._running.clear()
         self._dismiss_guard()
+
+    def stop_components(self) -> None:
+        """Stop the nodes and the database that an earlier process left running in this folder."""
+        for item in reversed(self._ground):
+            item.component.stop()
+
+    async def take_down(self, name: str) -> Running:
+        """Stop one process, and do not start it again until ``bring_back``."""
+        (item,) = [item for item in self._running if item.name == name]
+        task = self._watching.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await item.stop()
+        return item
+
+    async def bring_back(self, item: Running) -> None:
+        """Start a process that was taken down, and keep it running again."""
+        await item.start()
+        self._watching[item.name] = asyncio.create_task(self._keep(item))
 
     def kill(self) -> None:
         """End everything at once."""
@@ -117,7 +147,7 @@ class Supervisor:
     async def _start_all(self, items: Sequence[Running]) -> None:
         self._running += items
         await _together(*(item.start() for item in items))
-        self._watching += [asyncio.create_task(self._keep(item)) for item in items]
+        self._watching |= {item.name: asyncio.create_task(self._keep(item)) for item in items}
 
     async def _keep(self, item: Running) -> None:
         """Start a process again whenever it ends by itself."""
@@ -155,9 +185,15 @@ class Supervisor:
         secret = environment.passphrase_file(name)
         return OwnProcess(f"signer-{name}", environment.root, argv, 1, secret=secret)
 
+    def _witness(self) -> OwnProcess:
+        environment = self.environment
+        where = ("--dir", str(environment.witness), "--socket", str(environment.socket(WITNESS)))
+        argv = (sys.executable, "-m", "strongroom_signer.cli", "witness", *where)
+        return OwnProcess("witness", environment.root, argv, 1)
+
     def _hosts(self) -> list[OwnProcess]:
-        """Make what stands on hosts of its own in production: the signers, and the merchant's server."""
-        return [*(self._signer(name) for name in SIGNERS), self._merchant()]
+        """Make what stands on hosts of its own in production: witness, signers, and the merchant's server."""
+        return [self._witness(), *(self._signer(name) for name in SIGNERS), self._merchant()]
 
     def _platform(self) -> list[OwnProcess]:
         return [*(self._background(name) for name in ("watcher", "worker", "treasury")), self._api()]
@@ -186,15 +222,15 @@ class Supervisor:
         self._guard = None
 
 
-def _node(environment: Environment, folder: str, ports: str, *, connect: str) -> BitcoinNode:
+def _node(environment: Environment, folder: Path, ports: str, *, connect: Sequence[str]) -> BitcoinNode:
     chosen = environment.ports
     return BitcoinNode(
-        environment.root / Path(folder),
+        folder,
         chosen[f"{ports}_rpc"],
         chosen[f"{ports}_p2p"],
         chosen[f"{ports}_zmq"],
-        connect=(chosen[f"{connect}_p2p"],),
-        options=(*_NODE_OPTIONS, *(() if ports == "outside" else ("-disablewallet",))),
+        connect=tuple(chosen[f"{name}_p2p"] for name in connect),
+        options=(*_NODE_OPTIONS, *_USES.get(ports, _HEADERS_ONLY)),
     )
 
 

@@ -238,8 +238,8 @@ async def settle(connection: Connection, chain: ChainSettings, finalized: int | 
 
 
 def minimums(chain: ChainSettings) -> dict[str, int]:
-    """Give the least deposit of every asset that is held, in base units, by asset id."""
-    return {item.id: item.minimum_deposit for item in chain.held_assets}
+    """Give the least deposit of every asset that is held and not closed, in base units, by asset id."""
+    return {item.id: item.minimum_deposit for item in chain.open_assets}
 
 
 def _settled(chain: ChainSettings, deposit: Deposit, tip_height: int, finalized: int | None) -> Change | None:

@@ -89,6 +89,27 @@ HAVING sum(amount) >= coalesce((
 ), 0)
 ORDER BY min(id) LIMIT %(limit)s
 
+-- name: unswept_of
+-- The largest forwarders of each merchant's asset that together hold what it needs; less than a least deposit counts too.
+-- So does what chain txs have just taken from there (`taken_by`), before anything else.
+WITH heap AS (
+    SELECT merchant_id, asset, address_id, emptied_by IS NULL AS here, sum(amount) AS amount FROM deposit
+    WHERE chain = %(chain)s AND state = 'credited' AND starts_with(chain, 'eip155:')
+      AND (emptied_by IS NULL OR emptied_by = ANY (%(taken_by)s::text[]))
+      AND NOT EXISTS (
+          SELECT FROM unnest(%(left_addresses)s::text[], %(left_assets)s::text[]) AS apart (address_id, asset)
+          WHERE apart.address_id = deposit.address_id AND apart.asset = deposit.asset
+      )
+    GROUP BY merchant_id, asset, address_id, here
+), ranked AS (
+    SELECT heap.*, asked.needed, sum(heap.amount) OVER (
+        PARTITION BY merchant_id, asset ORDER BY here, heap.amount DESC, address_id
+    ) - heap.amount AS before
+    FROM heap JOIN unnest(%(merchants)s::text[], %(assets)s::text[], %(needed)s::numeric[])
+        AS asked (merchant_id, asset, needed) USING (merchant_id, asset)
+)
+SELECT address_id, asset, amount FROM ranked WHERE here AND before < needed ORDER BY amount DESC, address_id LIMIT %(limit)s
+
 -- name: unswept_totals
 SELECT asset, sum(amount) AS amount, count(DISTINCT address_id) AS forwarders FROM deposit
 WHERE chain = %(chain)s AND state = 'credited' AND emptied_by IS NULL AND starts_with(chain, 'eip155:')

@@ -72,7 +72,7 @@ def creditable(confirmed: Iterable[Deposit], minimums: Mapping[str, int]) -> lis
     """Choose which confirmed deposits are credited now; ``minimums`` in base units, by asset id.
 
     What is below the minimum waits until the merchant's sum of it in that asset reaches the minimum, and then goes
-    together. What is in an asset that is not held (no longer in the settings) waits until it is.
+    together. What is in an asset that is closed waits until it is open again.
     """
     chosen: list[Deposit] = []
     small: dict[tuple[MerchantId, str], list[Deposit]] = defaultdict(list)

@@ -103,6 +103,23 @@ async def unswept(
     return [Unswept(addresses[address_id], asset, amount) for address_id, asset, amount in found]
 
 
+async def unswept_of(
+    connection: Connection,
+    chain_id: str,
+    needed: Mapping[tuple[str, str], int],
+    limit: int,
+    without: Collection[tuple[str, str]] = (),
+    taken_by: Collection[str] = (),
+) -> list[Unswept]:
+    """List the largest forwarders that together hold what merchants need: base units by (merchant id, asset id).
+
+    None of ``without`` (address id, asset id) is among them, nor counts; what the chain txs ``taken_by`` swept does.
+    """
+    found = await store.unswept_of(connection, chain_id, needed, limit, without, taken_by) if needed else []
+    addresses = await wallets.addresses(connection, list({address_id for address_id, _, _ in found}))
+    return [Unswept(addresses[address_id], asset, amount) for address_id, asset, amount in found]
+
+
 async def unswept_totals(connection: Connection, chain_id: str) -> dict[str, tuple[int, int]]:
     """Give by asset id what all forwarders of an account chain still hold, in base units, and how many they are."""
     return await store.unswept_totals(connection, chain_id)

@@ -91,6 +91,29 @@ async def unswept(
     return [(AddressId(row["address_id"]), row["asset"], int(row["amount"])) for row in rows]
 
 
+async def unswept_of(
+    connection: Connection,
+    chain_id: str,
+    needed: Mapping[tuple[str, str], int],
+    limit: int,
+    without: Collection[tuple[str, str]],
+    taken_by: Collection[str],
+) -> list[tuple[AddressId, str, int]]:
+    """Read the largest forwarders that hold what merchants' assets (merchant id, asset id) need."""
+    values = {
+        "chain": chain_id,
+        "limit": limit,
+        "merchants": [merchant for merchant, _ in needed],
+        "assets": [asset for _, asset in needed],
+        "needed": list(needed.values()),
+        "taken_by": list(taken_by),
+        "left_addresses": [address_id for address_id, _ in without],
+        "left_assets": [asset for _, asset in without],
+    }
+    rows = await _rows(connection, "unswept_of", values)
+    return [(AddressId(row["address_id"]), row["asset"], int(row["amount"])) for row in rows]
+
+
 async def unswept_totals(connection: Connection, chain_id: str) -> dict[str, tuple[int, int]]:
     """Sum by asset what forwarders still hold, and count them."""
     rows = await _rows(connection, "unswept_totals", {"chain": chain_id})

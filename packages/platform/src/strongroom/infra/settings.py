@@ -53,13 +53,18 @@ class DatabaseSettings(_Section, frozen=True, kw_only=True):
 
 
 class ApiSettings(_Section, frozen=True, kw_only=True):
-    """Where the API listens, and how the world reaches it."""
+    """Where the API listens, and how the world reaches it.
+
+    ``watcher_silent_seconds``: ``/readyz`` counts a chain as standing still when its watcher has said nothing for so
+    long; one that lives says something every 10 s.
+    """
 
     host: str = "127.0.0.1"
     port: Positive = 8420
     workers: Positive = 1
     public_url: str = "http://127.0.0.1:8420"
     rate_limit_per_minute: Positive = 6000
+    watcher_silent_seconds: Annotated[int, Meta(ge=15)] = 60
 
 
 class KeySettings(_Section, frozen=True, kw_only=True):
@@ -112,6 +117,9 @@ class AssetSettings(_Section, frozen=True, kw_only=True):
 
     ``code`` and ``decimals`` are pinned here, never asked of a contract: a token becomes known by this section. No
     ``tiers``: the chain's. ``par`` names the fiat currency that a stablecoin stands for: its rates are guarded.
+    ``closed``: nothing new is taken in it. No invoice and no address is made for it, what still comes is recorded and
+    not credited until it is opened again; balances are shown and paid out. A token that ever came is closed, never
+    removed: without its decimals its rows could not be read.
     """
 
     id: str
@@ -123,6 +131,7 @@ class AssetSettings(_Section, frozen=True, kw_only=True):
     tiers: tuple[Tier, ...] = ()
     band: BandSettings = BandSettings()
     par: str | None = None
+    closed: bool = False
 
     def __post_init__(self) -> None:
         """Make the asset known, or refuse one that is known otherwise."""
@@ -142,6 +151,8 @@ class EthereumSettings(_Section, frozen=True, kw_only=True):
 
     A block counts when ``agree_min`` of the nodes name the same hash; 1 is for test chains only. Deposits are confirmed
     by depth, or when their block is ``finalized`` by the chain. Addresses are checksummed (EIP-55). Amounts are wei.
+    ``pending``: ``auto`` looks every second at the pending block of the first endpoint that has one, so that payments
+    are seen before they are in a block; ``none`` asks no endpoint for it.
     ``l1_fee_margin`` is what a rollup may take for one call beside its gas (Base and Optimism: the L1 data fee, which a
     chain tx does not bound); it counts, in a relayer's balance and the day's budget, until the real fee is known.
     """
@@ -155,6 +166,7 @@ class EthereumSettings(_Section, frozen=True, kw_only=True):
     agree_min: Positive = 2
     confirm_by: Literal["depth", "finalized"] = "depth"
     traces: Literal["auto", "trace", "debug", "none"] = "auto"
+    pending: Literal["auto", "none"] = "auto"
     relayer_key_files: Annotated[tuple[Path, ...], Meta(max_length=2)] = ()
     gas_budget_per_day: Natural = 10**17
     gas_low: Natural = 10**16
@@ -269,6 +281,11 @@ class ChainSettings(_Section, frozen=True, kw_only=True):
     def held_assets(self) -> tuple[AssetSettings, ...]:
         """What merchants can be paid in and pay in on this chain; of a bitcoin-like its one coin."""
         return self.assets if self.is_evm else (self._coin(),)
+
+    @property
+    def open_assets(self) -> tuple[AssetSettings, ...]:
+        """What is taken now: all that is held and not closed."""
+        return tuple(item for item in self.held_assets if not item.closed)
 
     def asset_settings(self, asset_id: str) -> AssetSettings:
         """Find what is set for a held asset by its CAIP-19 id. Raises ``SettingsError``."""
@@ -394,6 +411,11 @@ class Settings(_Section, frozen=True, kw_only=True):
     def held_assets(self) -> tuple[Asset, ...]:
         """All assets that merchants can be paid in and pay in, in the order of the file."""
         return tuple(item.asset for chain in self.chains for item in chain.held_assets)
+
+    @property
+    def open_assets(self) -> tuple[Asset, ...]:
+        """All assets that merchants can be paid in now, in the order of the file; those that are closed are not."""
+        return tuple(item.asset for chain in self.chains for item in chain.open_assets)
 
     def asset_settings(self, asset_id: str) -> AssetSettings:
         """Find what is set for a held asset of any chain by its CAIP-19 id. Raises ``SettingsError``."""

@@ -48,7 +48,7 @@ def read_request(
     """
     seconds = settings.invoices.expires_in_seconds if expires_in_seconds is None else expires_in_seconds
     return requests.read_request(
-        settings.held_assets,
+        settings.open_assets,
         merchant_id,
         amount=amount,
         currency=currency,

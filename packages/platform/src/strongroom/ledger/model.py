@@ -187,6 +187,55 @@ class Balance:
     base_units: int
 
 
+class BreachKind(StrEnum):
+    """What is not covered, by which an operator can tell what to do; each freezes what is handed out from hot."""
+
+    # Deposits landed on hot addresses beyond the house's capital: by design, for as long as a sweep to cold takes.
+    HOT_LANDED = "hot-landed"
+    # The house's capital fell below what is hot or in flight: withdrawn, spent on fees, lost. Swept too; look why.
+    HOT_UNCOVERED = "hot-uncovered"
+    # Clients have more than hot and cold hold together: only the operator's money can mend it.
+    CLIENTS_SHORT = "clients-short"
+    # Found by an independent look, and by no posting.
+    BOOKS_WRONG = "books-wrong"  # the books do not add up, or their own judgement of cover is not what they say
+    CHAIN_SHORT = "chain-short"  # clients have more than the chain does
+    SIGNERS_SHORT = "signers-short"  # clients have more than a signer's own books do
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One time that clients' money was not covered as it has to be, in base units of ``asset`` (CAIP-19).
+
+    ``size`` is how much is not covered, as long as it stands; ``worst`` the most that it was. ``cause`` is the kind of
+    ledger transaction that began it, or what the independent look found.
+    """
+
+    id: int
+    asset: str
+    kind: BreachKind
+    size: int
+    worst: int
+    cause: str
+    since: datetime
+    last_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """How an asset's two rules stand, in base units: above zero what is short, below zero what is to spare.
+
+    ``hot`` contains what is in flight, until its chain tx is final. ``capital`` is the house's own money as far as it
+    covers others' (what was paid in, less what was lost), and may be below zero.
+    """
+
+    hot: int
+    in_flight: int
+    capital: int
+    hot_short: int
+    clients_short: int
+
+
 @dataclass(frozen=True, slots=True)
 class AccountAudit:
     """One account as its entries tell it: their sum, the last one's balance, and how many break the chain."""

@@ -28,6 +28,23 @@ SELECT owner FROM ledger_account WHERE type = 'merchant-owed' AND asset = %s AND
 -- name: balances
 SELECT owner, type, asset, balance FROM ledger_account WHERE owner = %s ORDER BY asset, type;
 
+-- name: cover
+SELECT hot, in_flight, capital, hot_short, clients_short FROM ledger_cover(%s);
+
+-- name: breaches
+SELECT id, asset, kind, size, worst, cause, since, last_at, ended_at FROM ledger_breach
+WHERE ended_at IS NULL ORDER BY asset, kind;
+
+-- name: past_breaches
+SELECT id, asset, kind, size, worst, cause, since, last_at, ended_at FROM ledger_breach
+WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT %s;
+
+-- name: judge_all
+SELECT ledger_judge_all();
+
+-- name: report_breach
+SELECT ledger_report_breach(%s, %s, %s, %s);
+
 -- name: audit_accounts
 WITH chained AS (
     SELECT account_id, seq, amount, balance_before, balance_after,

@@ -15,6 +15,9 @@ from strongroom.ledger.model import (
     AccountAudit,
     AccountType,
     Balance,
+    Breach,
+    BreachKind,
+    Cover,
     Hold,
     LedgerTransaction,
     Outcome,
@@ -203,6 +206,43 @@ async def balances(connection: Connection, owner: MerchantId | None) -> list[Bal
 async def owing(connection: Connection, asset: Asset) -> list[MerchantId]:
     """Give the merchants that owe the house of an asset: a deposit of theirs was reversed after it was spent."""
     return [MerchantId(owner) for owner in await store.owing(connection, asset.id)]
+
+
+async def cover(connection: Connection, asset: Asset) -> Cover:
+    """Judge the rules of client money for an asset now, as every posting does at its end (docs/decisions/0024)."""
+    return await store.cover(connection, asset.id)
+
+
+async def house_capital(connection: Connection, asset: Asset) -> int:
+    """Give the house's own money in base units, as far as it covers others': the definition that all bounds use.
+
+    What was paid in, less miners' fees that merchants' fees did not bring in again, less losses and merchants' debts;
+    below zero where more was lost.
+    """
+    return (await store.cover(connection, asset.id)).capital
+
+
+async def breaches(connection: Connection) -> list[Breach]:
+    """Give what stands now: clients' money that is not covered as it has to be."""
+    return await store.breaches(connection)
+
+
+async def past_breaches(connection: Connection, limit: int = 100) -> list[Breach]:
+    """Give what is over, the latest first."""
+    return await store.past_breaches(connection, limit)
+
+
+async def judge_all(connection: Connection) -> None:
+    """Judge every asset again (as the worker's role): what two transactions broke together, neither has seen."""
+    await store.judge_all(connection)
+
+
+async def report_breach(connection: Connection, asset_id: str, kind: BreachKind, size: int, cause: str) -> None:
+    """Say what an independent look found (as the worker's role); size 0: nothing any more.
+
+    Only of the kinds that the books do not judge themselves; the database refuses the others.
+    """
+    await store.report_breach(connection, asset_id, kind, size, cause)
 
 
 async def audit(connection: Connection) -> tuple[list[AccountAudit], list[tuple[int, int]]]:

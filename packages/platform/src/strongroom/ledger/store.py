@@ -12,7 +12,18 @@ from psycopg import OperationalError
 from psycopg.rows import DictRow
 
 from strongroom.infra.database import Connection, Pool, load_queries
-from strongroom.ledger.model import Account, AccountAudit, AccountType, Balance, Hold, HoldState, Outcome
+from strongroom.ledger.model import (
+    Account,
+    AccountAudit,
+    AccountType,
+    Balance,
+    Breach,
+    BreachKind,
+    Cover,
+    Hold,
+    HoldState,
+    Outcome,
+)
 from strongroom.ledger.rules import Batch
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import asset_by_id
@@ -151,6 +162,32 @@ async def owing(connection: Connection, asset_id: str) -> list[str]:
     return [row["owner"] for row in await (await connection.execute(_SQL["owing"], (asset_id,))).fetchall()]
 
 
+async def cover(connection: Connection, asset_id: str) -> Cover:
+    """Read how the rules of cover stand."""
+    row = await _one(connection, "cover", (asset_id,))
+    return Cover(**{name: int(value) for name, value in row.items()})
+
+
+async def breaches(connection: Connection) -> list[Breach]:
+    """Read what stands."""
+    return [_breach(row) for row in await (await connection.execute(_SQL["breaches"])).fetchall()]
+
+
+async def past_breaches(connection: Connection, limit: int) -> list[Breach]:
+    """Read what is over."""
+    return [_breach(row) for row in await (await connection.execute(_SQL["past_breaches"], (limit,))).fetchall()]
+
+
+async def judge_all(connection: Connection) -> None:
+    """Judge every asset."""
+    await connection.execute(_SQL["judge_all"])
+
+
+async def report_breach(connection: Connection, asset_id: str, kind: str, size: int, cause: str) -> None:
+    """Begin, change or end a breach."""
+    await connection.execute(_SQL["report_breach"], (asset_id, kind, size, cause))
+
+
 async def audit_accounts(connection: Connection) -> list[AccountAudit]:
     """Recompute every account from its entries."""
     rows = await (await connection.execute(_SQL["audit_accounts"])).fetchall()
@@ -178,6 +215,10 @@ async def _one(connection: Connection, name: str, values: Sequence[Any]) -> Dict
 def _account(row: DictRow) -> Account:
     owner = MerchantId(row["owner"]) if row["owner"] else None
     return Account(AccountType(row["type"]), asset_by_id(row["asset"]), owner)
+
+
+def _breach(row: DictRow) -> Breach:
+    return Breach(**{**row, "kind": BreachKind(row["kind"])})
 
 
 def _held(row: DictRow) -> tuple[Outcome, Hold | None]:

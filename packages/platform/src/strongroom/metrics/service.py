@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from strongroom.attestations import service as attestations
 from strongroom.chains import service as chains
 from strongroom.chains.model import ChainStatus
 from strongroom.infra.database import Connection
 from strongroom.infra.settings import Settings
+from strongroom.ledger import service as ledger
 from strongroom.metrics import store
 from strongroom.metrics.model import Gauge, Sample
 from strongroom.outbound import service as outbound
 from strongroom.outbound.ethereum import service as relayers
 from strongroom.outbound.ethereum.model import RelayerState
+from strongroom.proofs import service as proofs
 from strongroom.rates import service as rates
 from strongroom.rates.model import ParState, Stand
 from strongroom.treasury import service as treasury
@@ -30,7 +33,7 @@ async def read(connection: Connection, settings: Settings, now: datetime) -> lis
         *await _chains(connection, settings, now),
         *await _counts(connection, now),
         *await _treasury(connection, now),
-        *await _signers(connection, now),
+        *await _signers(connection, settings, now),
         *await _stablecoins(connection, now),
         *await _whole(connection, now),
     ]
@@ -85,6 +88,9 @@ def _backlog(count: Gauge, age: Gauge, row: Mapping[str, Any], now: datetime) ->
 async def _treasury(connection: Connection, now: datetime) -> list[Sample]:
     bands = await treasury.band_status(connection)
     samples = [sample for band in bands for sample in _band(band, now)]
+    for breach in await ledger.breaches(connection):
+        samples.append(Sample(Gauge.BREACH, breach.size, (breach.asset, breach.kind)))
+        samples.append(Sample(Gauge.BREACH_AGE, _age(now, breach.since), (breach.asset, breach.kind)))
     for waiting in await forwarders.ungathered(connection):
         samples.append(Sample(Gauge.UNGATHERED, waiting.amount, (waiting.asset,)))
         samples.append(Sample(Gauge.UNGATHERED_AGE, _age(now, waiting.since), (waiting.asset,)))
@@ -114,11 +120,19 @@ def _relayer(state: RelayerState) -> Sequence[Sample]:
     )
 
 
-async def _signers(connection: Connection, now: datetime) -> list[Sample]:
+async def _signers(connection: Connection, settings: Settings, now: datetime) -> list[Sample]:
     samples = []
     for signer in await outbound.signer_states(connection):
         samples += [Sample(Gauge.SIGNER, signer.state == state, (signer.name, state)) for state in SIGNER_STATES]
         samples.append(Sample(Gauge.SIGNER_AGE, _age(now, signer.checked_at), (signer.name,)))
+    for lack in await proofs.unproven(connection):
+        labels = (lack.chain, lack.signer)
+        samples.append(Sample(Gauge.UNPROVEN, lack.count - lack.refused, (*labels, "waiting")))
+        samples.append(Sample(Gauge.UNPROVEN, lack.refused, (*labels, "refused")))
+        samples.append(Sample(Gauge.UNPROVEN_AGE, 0 if lack.since is None else _age(now, lack.since), labels))
+    for lacking in await attestations.lacking(connection, [signer.name for signer in settings.signers]):
+        samples.append(Sample(Gauge.UNATTESTED, lacking.addresses, (lacking.signer,)))
+        samples.append(Sample(Gauge.DISPUTED, lacking.disputed, (lacking.signer,)))
     return samples
 
 

@@ -18,7 +18,27 @@ _BATCH_REASON: Final = (
 
 # These say nothing about a payout: the signer, or the hour, is not ready. The same bytes are offered again.
 WAIT_TAGS: Final = frozenset(
-    {RefusalTag.HALTED, RefusalTag.CLOCK, RefusalTag.JOURNAL_BROKEN, RefusalTag.FEE_DAILY, RefusalTag.CHAIN_UNKNOWN}
+    {
+        RefusalTag.HALTED,
+        RefusalTag.CLOCK,
+        RefusalTag.JOURNAL_BROKEN,
+        RefusalTag.FEE_DAILY,
+        RefusalTag.CHAIN_UNKNOWN,
+        RefusalTag.CHAIN_VIEW,
+        RefusalTag.PEER_SILENT,
+        RefusalTag.PEER_POLICY,
+        RefusalTag.JOURNAL_BEHIND,
+        RefusalTag.JOURNAL_FORKED,
+    }
+)
+# A signer has not been shown yet what the chain brought: what nobody signed is planned again once it may have been.
+UNPROVEN_TAGS: Final = frozenset(
+    {
+        RefusalTag.BALANCE_MERCHANT,
+        RefusalTag.BALANCE_HOUSE,
+        RefusalTag.MERCHANT_FROZEN,
+        RefusalTag.COIN_UNPROVEN,
+    }
 )
 # These say that the chain tx costs too much: payouts that nobody signed may be planned again, at another rate.
 COST_TAGS: Final = frozenset({RefusalTag.FEE_RATE, RefusalTag.FEE_ABSOLUTE})
@@ -46,6 +66,7 @@ class Verdict(StrEnum):
     """What to do after a refusal."""
 
     WAIT = "wait"
+    LATER = "later"
     DROP_VERSION = "drop-version"
     PLAN_AGAIN = "plan-again"
     VOID_ALL = "void-all"
@@ -83,6 +104,8 @@ def judge_refusal(refusal: Refusal, number: int, answers: Sequence[Answer]) -> V
         return Verdict.DROP_VERSION
     others = [answer for answer in answers if answer.signer != refusal.signer]
     bound = any(answer.state is not AnswerState.REFUSED for answer in others)
+    if refusal.tag in UNPROVEN_TAGS:
+        return Verdict.WAIT if bound else Verdict.LATER
     if not bound:
         return Verdict.PLAN_AGAIN
     return Verdict.WAIT if refusal.tag in COST_TAGS else Verdict.VOID_ALL

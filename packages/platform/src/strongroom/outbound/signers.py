@@ -18,8 +18,6 @@ from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import RequestId
 from strongroom_core.intents import SignedIntent
 from strongroom_core.messages import (
-    LENGTH_BYTES,
-    Message,
     Refused,
     SafeSigned,
     Signed,
@@ -29,11 +27,22 @@ from strongroom_core.messages import (
     StatusRequest,
     Voided,
     VoidRequest,
-    decode_message,
-    frame,
-    frame_length,
 )
+from strongroom_core.proof_messages import (
+    Attested,
+    AttestRequest,
+    BooksAre,
+    BooksRequest,
+    ProveConflictsRequest,
+    ProveExecutionsRequest,
+    Proven,
+    ProveReceiptsRequest,
+    ProveTxsRequest,
+)
+from strongroom_core.protocol import decode_message
+from strongroom_core.wire import LENGTH_BYTES, Message, frame, frame_length
 
+ProofRequest = ProveTxsRequest | ProveConflictsRequest | ProveReceiptsRequest | ProveExecutionsRequest
 TLS_SCHEME: Final = "tls://"
 UNIX_SCHEME: Final = "unix://"
 # A signer syncs its journal before each answer; a batch of a hundred payouts takes it a second or two.
@@ -59,6 +68,14 @@ class Signer(Protocol):
 
     async def void(self, evidence: SignedIntent) -> Voided | Refused:
         """Ask for its promise never to sign this intent."""
+        ...
+
+    async def prove(self, request: ProofRequest) -> Proven | Refused:
+        """Show it what the chain says."""
+        ...
+
+    async def books(self, after: tuple[str, str], limit: int) -> BooksAre | Refused:
+        """Ask for a page of its own books, after a (holder, asset)."""
         ...
 
     async def status(self) -> Status:
@@ -96,6 +113,36 @@ class SignerClient:
         answer = await self.ask(VoidRequest(RequestId.new(), evidence))
         if not isinstance(answer, Voided | Refused):
             raise _wrong(self.name, "a void request")
+        return answer
+
+    async def prove(self, request: ProofRequest) -> Proven | Refused:
+        """Show it what the chain says. Raises ``SignerUnreachableError``, ``SignerAnswerError``."""
+        answer = await self.ask(request)
+        if not isinstance(answer, Proven | Refused):
+            raise _wrong(self.name, "a proof")
+        if isinstance(answer, Proven) and len(answer.results) != len(request.proofs):
+            raise _wrong(self.name, "another number of proofs than it was shown")
+        return answer
+
+    async def books(self, after: tuple[str, str], limit: int) -> BooksAre | Refused:
+        """Ask for a page of its own books, after a (holder, asset).
+
+        Raises ``SignerUnreachableError``, ``SignerAnswerError``.
+        """
+        answer = await self.ask(BooksRequest(RequestId.new(), *after, limit))
+        if not isinstance(answer, BooksAre | Refused):
+            raise _wrong(self.name, "a request for its books")
+        return answer
+
+    async def attest(self, request: AttestRequest) -> Attested | Refused:
+        """Ask for its word on addresses. Raises ``SignerUnreachableError``, ``SignerAnswerError``."""
+        answer = await self.ask(request)
+        if not isinstance(answer, Attested | Refused):
+            raise _wrong(self.name, "a request for attestations")
+        if isinstance(answer, Attested):
+            indices = [item.index for item in answer.attestations]
+            if indices != list(range(request.first, request.first + request.count)):
+                raise _wrong(self.name, "other addresses than it was asked for")
         return answer
 
     async def status(self) -> Status:

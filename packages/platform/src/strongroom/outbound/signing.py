@@ -212,6 +212,8 @@ async def _act(connection: Connection, state: OpenSlot, refusal: rules.Refusal, 
     reason = refusal.sentence
     if verdict is rules.Verdict.WAIT:
         await store.wait(connection, slot.id, reason)
+    elif verdict is rules.Verdict.LATER:
+        await moves.abandon(connection, state, reason, refusal.tag)
     elif verdict is rules.Verdict.PLAN_AGAIN or not state.payments:
         await _void(
             connection, state, [item for item in state.payments if item.payout_id == refusal.payout], refusal, None

@@ -10,7 +10,7 @@ from strongroom.infra.outbox import Handler, OutboxEvent, Sink
 from strongroom.ledger import service as ledger
 from strongroom.outbound.model import Outcome
 from strongroom.payouts import moves, store
-from strongroom.payouts.model import OWES_TAG, Payout, PayoutState
+from strongroom.payouts.model import CANCELLABLE, OWES_TAG, UNPROVEN_TAG, Payout, PayoutState
 from strongroom_core.assets import asset_by_id
 
 _SLOT_STATES: Final = {
@@ -28,6 +28,8 @@ _OUTCOMES: Final = {
 }
 _MAY_OWE: Final = ("deposit.reversed", "deposit.credited", "payout.queued", "payout.hot-short")
 _SHORT: Final = "hot-short: more than the hot balance holds; it is sent when hot is refilled, oldest first"
+_UNPROVEN: Final = "the signers have not seen yet what the chain brought for this; it goes on by itself once they have"
+_PROVEN: Final = "the signers have seen what the chain brought"
 _OWES: Final = "a deposit was reversed by its chain; this goes on once deposits have repaid what is owed"
 _REPAID: Final = "what was owed has been repaid"
 _VOIDING: Final = "waiting for a signer's promise never to sign it"
@@ -68,6 +70,21 @@ async def on_queued(connection: Connection, event: OutboxEvent) -> None:
 async def on_short(connection: Connection, event: OutboxEvent) -> None:
     """Say that hot cannot cover a payout."""
     await _wait(connection, event.payload, PayoutState.HOT_SHORT, _SHORT)
+
+
+async def on_unproven(connection: Connection, event: OutboxEvent) -> None:
+    """Say that the signers' own books do not cover a payout yet."""
+    payout = await store.get(connection, event.payload["merchant_id"], event.payload["payout_id"], lock=True)
+    if payout is not None and payout.state in CANCELLABLE and not payout.reason_tag:
+        await moves.remark(connection, payout, reason=_UNPROVEN, tag=UNPROVEN_TAG, told=_UNPROVEN)
+
+
+async def on_proven(connection: Connection, event: OutboxEvent) -> None:
+    """Say no longer that a payout waits for the signers' own books."""
+    payout = await store.get(connection, event.payload["merchant_id"], event.payload["payout_id"], lock=True)
+    if payout is not None and payout.state in CANCELLABLE and payout.reason_tag == UNPROVEN_TAG:
+        reason = _SHORT if payout.state is PayoutState.HOT_SHORT else ""
+        await moves.remark(connection, payout, reason=reason, tag="", told=_PROVEN)
 
 
 async def _wait(connection: Connection, told: dict[str, Any], state: PayoutState, reason: str) -> None:
@@ -116,4 +133,6 @@ def handlers() -> list[tuple[str, Handler]]:
         ("outbound.voiding", on_voiding),
         ("treasury.queued", on_queued),
         ("treasury.hot-short", on_short),
+        ("treasury.unproven", on_unproven),
+        ("treasury.proven", on_proven),
     ]

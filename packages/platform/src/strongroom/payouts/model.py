@@ -61,6 +61,8 @@ PAYOUT_MOVES: Final[dict[PayoutState, frozenset[PayoutState]]] = {
 }
 # The tag of a waiting payout's reason while its merchant owes us.
 OWES_TAG: Final = "merchant-owes"
+# The tag of a waiting payout's reason while the signers' own books do not cover it.
+UNPROVEN_TAG: Final = "unproven"
 CANCELLABLE: Final = frozenset({_S.QUEUED, _S.HOT_SHORT})
 
 

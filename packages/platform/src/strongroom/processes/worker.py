@@ -22,12 +22,16 @@ from strongroom.payouts import jobs as payouts
 from strongroom.processes.runtime import run_loops_until_stopped, run_process
 from strongroom.rates import jobs as rates
 from strongroom.reconciliation import jobs as reconciliation
+from strongroom.reconciliation.cover.jobs import Looker
 from strongroom.reconciliation.service import connect_nodes
 from strongroom.treasury import jobs as treasury
 from strongroom.wallets import jobs as wallets
 from strongroom.wallets import service as wallet_service
 from strongroom.webhooks import jobs as webhooks
 
+# What the books judge of themselves at each posting is looked at again by other means; against proofs less often.
+COVER_SECONDS: Final = 3.0
+PROOF_SECONDS: Final = 15.0
 # A scan of all our coins and every journal row: often enough to be news, seldom enough not to load the node.
 RECONCILE_SECONDS: Final = 600.0
 
@@ -56,8 +60,9 @@ def chain_loops(settings: Settings, pool: Pool, clock: Clock) -> list[Loop]:
 
 
 async def prepare(settings: Settings, pool: Pool) -> None:
-    """Record the key sets at the first start, and give every merchant its branch on every chain."""
+    """Record key sets and assets at the first start, and give every merchant its branch on every chain."""
     async with transaction(pool) as connection:
+        await wallet_service.sync_assets(connection, settings.chains)
         for chain in settings.chains:
             await wallet_service.sync_key_sets(connection, chain)
             for merchant in await merchants.list_merchants(connection):
@@ -73,12 +78,22 @@ async def _work(settings: Settings) -> None:
         deliverer = await stack.enter_async_context(webhooks.open_deliverer(settings.webhooks, pool))
         delivery = Loop("webhooks", deliverer.step, 1.0, ("webhooks",))
         deliverer.wake = delivery.wake.set
-        auditor = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=2, name="auditor"))
+        auditor = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=4, name="auditor"))
         reconciling = _reconciling(stack, settings, auditor, pool)
         exporter = Exporter(settings, auditor, clock)
         stack.push_async_callback(exporter.close)
         metrics = Loop("metrics", exporter.step, float(settings.metrics.refresh_seconds))
-        await run_loops_until_stopped(dsn, [delivery, reconciling, metrics, *_loops(settings, pool, clock)])
+        looks = _looks(settings, auditor, pool)
+        await run_loops_until_stopped(dsn, [delivery, reconciling, metrics, *looks, *_loops(settings, pool, clock)])
+
+
+def _looks(settings: Settings, auditor: Pool, pool: Pool) -> list[Loop]:
+    """Look at whether client money is covered, independently of the postings that judge it."""
+    looker = Looker(settings.chains, auditor, pool)
+    return [
+        Loop("cover of the books", looker.books, COVER_SECONDS, ("breach",)),
+        Loop("cover by proofs", looker.proofs, PROOF_SECONDS),
+    ]
 
 
 def _reconciling(stack: AsyncExitStack, settings: Settings, auditor: Pool, pool: Pool) -> Loop:

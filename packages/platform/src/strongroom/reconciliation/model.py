@@ -28,6 +28,7 @@ class DifferenceName(StrEnum):
     # The books with the chain.
     BOOKS_CHAIN = "books-chain"
     BOOKS_BEHIND = "books-behind"
+    RELAYER_BALANCE = "relayer-balance"  # gas capital paid in, less what its chain txs have cost, against what it has
     RELAY_GAS = "relay-gas"  # network fees of an EVM chain in the books, against what its relayers' chain txs have cost
     CHAIN_UNAVAILABLE = "chain-unavailable"
     COIN_UNKNOWN = "coin-unknown"
@@ -72,6 +73,45 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class RelayerFacts:
+    """One relayer at one block, in wei of ``asset``: what it has, and what its chain txs have cost so far.
+
+    ``capital`` is what was paid in and not taken out by what is known, in so many ``entries``; ``nonce`` counts the
+    chain txs that blocks have of it, and ``lowest_open`` is the lowest nonce that we have seen in no block yet.
+    """
+
+    chain: str
+    asset: str
+    address: bytes
+    height: int
+    block_hash: str
+    balance: int
+    nonce: int
+    spent: int
+    lowest_open: int | None
+    capital: int
+    entries: int
+
+    @property
+    def paid_in(self) -> int:
+        """What has been paid in since the last look, 0 where less is there than was."""
+        return max(0, self.balance + self.spent - self.capital)
+
+    @property
+    def behind(self) -> bool:
+        """Whether a block has a nonce of which we do not know yet what it has cost."""
+        return self.lowest_open is not None and self.lowest_open < self.nonce
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFound:
+    """What the comparison of one chain found."""
+
+    differences: tuple[Difference, ...]
+    relayers: tuple[RelayerFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that differs at one moment; clean where each difference is explained."""
 
@@ -79,6 +119,7 @@ class Report:
     differences: tuple[Difference, ...]
     chains: int
     journal_rows: int
+    relayers: tuple[RelayerFacts, ...] = ()
 
     @property
     def unexplained(self) -> tuple[Difference, ...]:

@@ -34,6 +34,35 @@ WHERE chain = %s AND height IS NOT NULL AND state <> 'final' AND kind <> 'limit'
 -- name: relay_gas
 SELECT coalesce(sum(fee), 0) AS wei FROM outbound_relay_nonce WHERE chain = %s AND state = 'final';
 
+-- name: relayers
+-- Every account that ever paid gas: what its chain txs up to a block have cost, its lowest nonce that is still open, and
+-- the gas capital that is known.
+SELECT relayer.address, nonce.spent, nonce.lowest_open, gas.capital, gas.entries
+FROM outbound_relayer AS relayer
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(fee) FILTER (WHERE state IN ('mined', 'final') AND mined_height <= %(height)s), 0) AS spent,
+        min(nonce) FILTER (WHERE state = 'open') AS lowest_open
+    FROM outbound_relay_nonce AS n WHERE n.chain = relayer.chain AND n.relayer = relayer.address
+) AS nonce
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(CASE kind WHEN 'paid-in' THEN amount ELSE -amount END), 0) AS capital, count(*) AS entries
+    FROM reconciliation_gas AS g WHERE g.chain = relayer.chain AND g.relayer = relayer.address
+) AS gas
+WHERE relayer.chain = %(chain)s ORDER BY relayer.position, relayer.address;
+
+-- name: paid_in
+INSERT INTO reconciliation_gas (chain, relayer, number, kind, amount, height, block_hash, by)
+VALUES (%(chain)s, %(relayer)s, %(number)s, 'paid-in', %(amount)s, %(height)s, %(hash)s, 'reconciliation')
+ON CONFLICT (chain, relayer, number) DO NOTHING;
+
+-- name: taken_out
+-- Never more than there is, by what is known.
+INSERT INTO reconciliation_gas (chain, relayer, number, kind, amount, reason, by)
+SELECT %(chain)s, %(relayer)s, max(number) + 1, 'taken-out', %(amount)s, %(reason)s, %(by)s
+FROM reconciliation_gas WHERE chain = %(chain)s AND relayer = %(relayer)s
+HAVING sum(CASE kind WHEN 'paid-in' THEN amount ELSE -amount END) >= %(amount)s
+RETURNING number;
+
 -- name: versions
 SELECT version.slot_id, version.number, version.txid, version.fee, version.signed,
     coalesce((SELECT sum(output.amount) FROM outbound_own_output output

@@ -18,6 +18,7 @@ from strongroom.reconciliation.model import (
     DifferenceName,
     Journal,
     Movement,
+    RelayerFacts,
     SentFacts,
     SignedRow,
     SlotFacts,
@@ -120,6 +121,22 @@ def check_gas(books: BookFacts, asset: str, spent: int) -> Iterator[Difference]:
     if posted != spent:
         detail = "what relayers' final chain txs have cost, against network fees in the books"
         yield Difference(_N.RELAY_GAS, asset, spent, posted, detail)
+
+
+def check_relayer(facts: RelayerFacts) -> Iterator[Difference]:
+    """Explain a relayer's balance: gas capital paid in, less what its chain txs have cost. More was paid in since."""
+    name = f"the relayer 0x{facts.address.hex()} at height {facts.height}"
+    if facts.behind:
+        detail = f"{name}: what its nonce {facts.lowest_open} has cost is not known yet; try again"
+        yield Difference(_N.BOOKS_BEHIND, facts.asset, facts.nonce, facts.lowest_open or 0, detail)
+        return
+    expected = facts.capital - facts.spent
+    if facts.entries and facts.balance < expected:
+        detail = (
+            f"{name}: {facts.capital} paid in, less {facts.spent} for gas; the rest left it by no call of ours. Where "
+            "you took it out yourself, say so with `strongroom relayer taken`"
+        )
+        yield Difference(_N.RELAYER_BALANCE, facts.asset, expected, facts.balance, detail)
 
 
 def _pending(sent: SentFacts, kind: str) -> int:

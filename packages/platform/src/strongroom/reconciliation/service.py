@@ -14,12 +14,22 @@ from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings, Settings
 from strongroom.ledger import service as ledger
 from strongroom.reconciliation import accounts, rules, store
-from strongroom.reconciliation.errors import JournalReadError
-from strongroom.reconciliation.model import BookFacts, CoinFacts, Difference, DifferenceName, Report, SentFacts
+from strongroom.reconciliation.errors import JournalReadError, NotPaidInError
+from strongroom.reconciliation.model import (
+    BookFacts,
+    ChainFound,
+    CoinFacts,
+    Difference,
+    DifferenceName,
+    Report,
+    SentFacts,
+)
 from strongroom.wallets import service as wallets
+from strongroom_core.amounts import Amount
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import RequestId
-from strongroom_core.messages import JournalRequest, JournalRow, JournalRows, Message
+from strongroom_core.messages import JournalRequest, JournalRow, JournalRows
+from strongroom_core.wire import Message
 
 Node = ChainNode | EthereumNode
 ROWS_PER_REQUEST: Final = 1000
@@ -98,25 +108,38 @@ async def reconcile(
     async with transaction(pool) as connection:
         await store.begin_snapshot(connection)
         differences = list(rules.check_books(await _books(connection)))
-    for chain in settings.chains:
-        differences += await _check_chain(pool, chain, nodes.get(chain.id))
+    chains = [await _check_chain(pool, chain, nodes.get(chain.id)) for chain in settings.chains]
+    differences += [item for found in chains for item in found.differences]
+    relayers = tuple(item for found in chains for item in found.relayers)
     now = await _all_sent(settings, pool)
     journal_rows = 0
     for signer in settings.signers:
-        found = signer_rows.get(signer.name)
-        if found is None:
+        rows = signer_rows.get(signer.name)
+        if rows is None:
             detail = f"the journal of {signer.name} could not be read"
             differences.append(Difference(DifferenceName.JOURNAL_UNAVAILABLE, "", 1, 0, detail))
             continue
-        journal = rules.read_journal(signer.name, found)
+        journal = rules.read_journal(signer.name, rows)
         journal_rows += journal.rows
         differences += rules.check_journal(journal, now if before is None else before, now)
-    return Report(datetime.now(UTC), tuple(differences), len(settings.chains), journal_rows)
+    return Report(datetime.now(UTC), tuple(differences), len(settings.chains), journal_rows, relayers)
 
 
 async def record(connection: Connection, report: Report) -> None:
-    """Keep a report (as the worker's role)."""
+    """Keep a report (as the worker's role), and what was found to be paid in to relayers."""
     await store.record(connection, report)
+    for facts in report.relayers:
+        if facts.paid_in and not facts.behind:
+            await store.paid_in(connection, facts)
+
+
+async def record_taken(
+    connection: Connection, chain: str, relayer: bytes, amount: Amount, reason: str, by: str
+) -> None:
+    """Keep that an operator took gas capital out of a relayer (as the worker's role). Raises ``NotPaidInError``."""
+    if not await store.taken_out(connection, chain, relayer, amount.base_units, reason, by):
+        message = f"{amount} was never found in 0x{relayer.hex()} on {chain}: look at `strongroom reconcile` first"
+        raise NotPaidInError(message)
 
 
 async def latest(connection: Connection) -> Report | None:
@@ -130,29 +153,29 @@ async def _all_sent(settings: Settings, pool: Pool) -> list[SentFacts]:
         return [await store.sent(connection, chain.id, chain.asset.id) for chain in settings.chains]
 
 
-async def _check_chain(pool: Pool, chain: ChainSettings, node: Node | None) -> list[Difference]:
+async def _check_chain(pool: Pool, chain: ChainSettings, node: Node | None) -> ChainFound:
     if node is None:
-        return [_unavailable(chain, "no node of this chain was given")]
-    found: list[Difference] = []
+        return _unavailable(chain, "no node of this chain was given")
+    found = ChainFound(())
     for attempt in range(ATTEMPTS):
         if attempt:
             await asyncio.sleep(ATTEMPT_SECONDS)
         try:
             found = await _compare_chain(pool, chain, node)
         except (StrongroomError, OSError) as error:
-            return [_unavailable(chain, str(error))]
-        if not any(item.name is DifferenceName.BOOKS_BEHIND for item in found):
+            return _unavailable(chain, str(error))
+        if not any(item.name is DifferenceName.BOOKS_BEHIND for item in found.differences):
             break
     return found
 
 
-async def _compare_chain(pool: Pool, chain: ChainSettings, node: Node) -> list[Difference]:
+async def _compare_chain(pool: Pool, chain: ChainSettings, node: Node) -> ChainFound:
     if isinstance(node, EthereumNode):
         async with transaction(pool) as connection:
             await store.begin_snapshot(connection)
             return await accounts.compare(connection, chain, node, await _books(connection))
     books, sent, coins = await _gather(pool, chain, node)
-    return list(rules.check_chain(books, sent, coins))
+    return ChainFound(tuple(rules.check_chain(books, sent, coins)))
 
 
 async def _gather(pool: Pool, chain: ChainSettings, node: ChainNode) -> tuple[BookFacts, SentFacts, CoinFacts]:
@@ -174,5 +197,5 @@ async def _books(connection: Connection) -> BookFacts:
     return BookFacts(tuple(accounts), tuple(broken), await store.holds(connection))
 
 
-def _unavailable(chain: ChainSettings, why: str) -> Difference:
-    return Difference(DifferenceName.CHAIN_UNAVAILABLE, chain.asset.id, 1, 0, why)
+def _unavailable(chain: ChainSettings, why: str) -> ChainFound:
+    return ChainFound((Difference(DifferenceName.CHAIN_UNAVAILABLE, chain.asset.id, 1, 0, why),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from psycopg.rows import DictRow
 
@@ -18,6 +18,7 @@ from strongroom.reconciliation.model import (
     DifferenceName,
     Movement,
     PaymentFacts,
+    RelayerFacts,
     Report,
     SentFacts,
     SlotFacts,
@@ -96,6 +97,25 @@ async def cold_moves(connection: Connection, chain: str) -> list[ColdFacts]:
 async def relay_gas(connection: Connection, chain: str) -> int:
     """Sum what final chain txs of a chain's relayers have cost, in wei."""
     return int((await _rows(connection, "relay_gas", chain))[0]["wei"])
+
+
+async def relayers(connection: Connection, chain: str, height: int) -> list[dict[str, Any]]:
+    """Read every relayer of a chain: what it has spent up to a block, and the gas capital that is known, in wei."""
+    found = await connection.execute(_SQL["relayers"], {"chain": chain, "height": height})
+    return await found.fetchall()
+
+
+async def paid_in(connection: Connection, facts: RelayerFacts) -> None:
+    """Write down what was paid in to a relayer; of two that found it one is kept."""
+    values = {"chain": facts.chain, "relayer": facts.address, "number": facts.entries + 1, "amount": facts.paid_in}
+    place = {"height": facts.height, "hash": facts.block_hash}
+    await connection.execute(_SQL["paid_in"], values | place)
+
+
+async def taken_out(connection: Connection, chain: str, relayer: bytes, amount: int, reason: str, by: str) -> bool:
+    """Write down what an operator took out of a relayer, in wei; False where so much was never in it."""
+    values = {"chain": chain, "relayer": relayer, "amount": amount, "reason": reason, "by": by}
+    return bool(await (await connection.execute(_SQL["taken_out"], values)).fetchall())
 
 
 async def sort_coins(connection: Connection, chain: str, scan: UtxoScan) -> CoinFacts:

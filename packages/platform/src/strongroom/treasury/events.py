@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import structlog
+
 from strongroom.infra import outbox
 from strongroom.infra.database import Connection
 from strongroom.infra.outbox import OutboxEvent
@@ -13,10 +15,15 @@ from strongroom.treasury import store
 from strongroom.treasury.model import PayableState, Queued
 from strongroom_core.refusals import RefusalTag
 
+_log = structlog.get_logger(__name__)
 # The same payable refused this often without a name for what is wrong is given up: it would be refused for ever.
 ATTEMPTS_MAX: Final = 3
 _COST_TAGS: Final = frozenset({RefusalTag.FEE_RATE, RefusalTag.FEE_ABSOLUTE})
+_UNPROVEN_TAGS: Final = frozenset(
+    {RefusalTag.BALANCE_MERCHANT, RefusalTag.BALANCE_HOUSE, RefusalTag.MERCHANT_FROZEN, RefusalTag.COIN_UNPROVEN}
+)
 COST_WAIT_SECONDS: Final = 60
+UNPROVEN_WAIT_SECONDS: Final = 5
 AGAIN_SECONDS: Final = 1
 
 
@@ -56,10 +63,20 @@ async def on_released(connection: Connection, event: OutboxEvent) -> None:
         await store.trust(connection, found.payable.chain, [found.payment.merchant_id], trusted=False)
 
 
+async def on_breach(_: Connection, event: OutboxEvent) -> None:
+    """Raise the alarm: hot is frozen since the same transaction, and sweeps were woken by it."""
+    _log.error("client money is not covered as it has to be: nothing is handed out from hot", **event.payload)
+
+
+async def on_breach_over(_: Connection, event: OutboxEvent) -> None:
+    """Tell that it is over."""
+    _log.info("client money is covered again", **event.payload)
+
+
 async def _again(connection: Connection, item: Queued, tag: str, reason: str, *, alone: bool) -> None:
     payout = item.payment.payout_id
-    blamed = alone and bool(tag) and tag not in _COST_TAGS
-    seconds = COST_WAIT_SECONDS if tag in _COST_TAGS else AGAIN_SECONDS
+    blamed = alone and bool(tag) and tag not in _COST_TAGS | _UNPROVEN_TAGS
+    seconds = _wait_seconds(tag)
     await store.run(connection, "queue_again", payout=payout, tries=int(blamed), seconds=seconds)
     if blamed and item.attempts + 1 >= ATTEMPTS_MAX:
         await store.run(connection, "set_state", payout=payout, state=PayableState.WITHDRAWN)
@@ -67,3 +84,9 @@ async def _again(connection: Connection, item: Queued, tag: str, reason: str, *,
         return
     payload = {"payout_id": payout, "merchant_id": item.payment.merchant_id, "reason": reason}
     await outbox.publish(connection, "treasury.queued", payout, payload)
+
+
+def _wait_seconds(tag: str) -> int:
+    if tag in _COST_TAGS:
+        return COST_WAIT_SECONDS
+    return UNPROVEN_WAIT_SECONDS if tag in _UNPROVEN_TAGS else AGAIN_SECONDS

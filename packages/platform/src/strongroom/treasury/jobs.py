@@ -53,4 +53,6 @@ def handlers() -> list[tuple[str, Handler]]:
         ("outbound.final", events.on_final),
         ("outbound.abandoned", events.on_abandoned),
         ("outbound.released", events.on_released),
+        ("ledger.breach-began", events.on_breach),
+        ("ledger.breach-ended", events.on_breach_over),
     ]

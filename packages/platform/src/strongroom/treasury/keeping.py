@@ -11,7 +11,6 @@ from strongroom.infra import outbox
 from strongroom.infra.database import Connection, transaction
 from strongroom.infra.settings import ChainSettings
 from strongroom.ledger import service as ledger
-from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound import service as outbound
 from strongroom.outbound.errors import CoinTakenError, DraftInvalidError
 from strongroom.outbound.model import Draft, OpenSlot, SlotKind
@@ -34,11 +33,9 @@ INTAKE_LASTS: Final = timedelta(seconds=60)
 async def band(connection: Connection, settings: ChainSettings) -> Band:
     """Give the hot band in force: the settings' own, cut to house capital less what is in flight.
 
-    Miners' fees that merchants' fees did not bring in again were paid out of the house's capital: it is that much less.
+    What counts as capital is said once, where every posting is judged by it (docs/decisions/0024).
     """
-    kinds = (AccountType.HOUSE_CAPITAL, AccountType.HOUSE_FEES, AccountType.NETWORK_FEES)
-    capital, earned, spent = [await ledger.balance(connection, Account(kind, settings.asset)) for kind in kinds]
-    capital += min(0, earned + spent)
+    capital = await ledger.house_capital(connection, settings.asset)
     wanted = Band(settings.band.target, settings.band.high)
     return rules.band_in_force(wanted, capital, await outbound.in_flight(connection, settings.id))
 

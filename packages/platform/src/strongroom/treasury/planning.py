@@ -20,7 +20,7 @@ from strongroom.infra.telemetry import on_behalf_of
 from strongroom.ledger import service as ledger
 from strongroom.outbound import service as outbound
 from strongroom.outbound.model import Draft, Outcome, OwnOutput, SlotKind
-from strongroom.treasury import coins, rules, service, store
+from strongroom.treasury import coins, proven, rules, service, store
 from strongroom.treasury.model import Choice, Queued
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind, WalletAddress
@@ -82,6 +82,9 @@ class Planner:
         owing = await ledger.owing(connection, self.settings.asset)
         queue = await store.queue(connection, self.settings.id, now, now + EXPIRY_MARGIN, owing, QUEUE_BATCH)
         if not self._is_due(queue, now):
+            return 0
+        queue = await proven.covered(connection, queue)
+        if not queue:
             return 0
         free = await coins.spendable(connection, self.settings, height)
         limit = self.settings.payouts_per_tx_max

@@ -51,6 +51,20 @@ WHERE payout_id = ANY (%(payouts)s::text[]) AND state = 'queued';
 UPDATE treasury_payable SET short = %(short)s WHERE payout_id = ANY (%(payouts)s::text[]) AND short <> %(short)s
 RETURNING payout_id, merchant_id, amount;
 
+-- name: set_unproven
+UPDATE treasury_payable SET unproven = %(unproven)s
+WHERE payout_id = ANY (%(payouts)s::text[]) AND unproven <> %(unproven)s
+RETURNING payout_id, merchant_id, amount;
+
+-- name: being_signed
+-- What is planned and not in every signer's books yet, by merchant.
+SELECT payable.merchant_id, sum(payable.amount + payable.fee) AS total
+FROM treasury_payable AS payable
+JOIN outbound_slot AS slot ON slot.id = payable.slot_id
+WHERE payable.state = 'slotted' AND slot.state = 'planned' AND payable.asset = %(asset)s
+  AND payable.merchant_id = ANY (%(merchants)s::text[])
+GROUP BY payable.merchant_id;
+
 -- name: set_state
 UPDATE treasury_payable SET state = %(state)s WHERE payout_id = %(payout)s;
 

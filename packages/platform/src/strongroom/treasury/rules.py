@@ -7,7 +7,7 @@ cover the payments the one with the least waste wins; equal ones are told apart 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from strongroom.outbound.model import (
@@ -263,3 +263,17 @@ def _change_cost(rate: int) -> int:
 def largest_first(coin: SpentCoin) -> tuple[int, SpentCoin]:
     """Sort by amount, the largest first, then by name."""
     return (-coin.amount, coin)
+
+
+def covered(queue: Sequence[Queued], cover: Mapping[str, int]) -> list[Queued]:
+    """Give the payouts of one asset that fit what each merchant's signers would pay, oldest first, fees with them.
+
+    One that does not fit lets smaller ones of its merchant pass; another merchant's it never touches.
+    """
+    left, good = dict(cover), list[Queued]()
+    for item in queue:
+        cost = item.payment.amount + item.payment.fee
+        if cost <= left.get(item.payment.merchant_id, 0):
+            left[item.payment.merchant_id] -= cost
+            good.append(item)
+    return good

@@ -96,6 +96,17 @@ async def set_short(connection: Connection, payouts: Sequence[str], *, short: bo
     return await rows(connection, "set_short", payouts=list(payouts), short=short) if payouts else []
 
 
+async def set_unproven(connection: Connection, payouts: Sequence[str], *, unproven: bool) -> list[Row]:
+    """Mark payables as more than the signers' books cover, or not any more; those whose mark changed."""
+    return await rows(connection, "set_unproven", payouts=list(payouts), unproven=unproven) if payouts else []
+
+
+async def being_signed(connection: Connection, merchants: Sequence[str], asset: str) -> dict[str, int]:
+    """Sum what is planned and not signed yet, with its fees, by merchant; in base units."""
+    found = await rows(connection, "being_signed", merchants=list(merchants), asset=asset)
+    return {row["merchant_id"]: int(row["total"]) for row in found}
+
+
 async def queued_total(connection: Connection, chain: str) -> int:
     """Sum what waits, in base units."""
     return int((await rows(connection, "queued_total", chain=chain))[0]["total"])

@@ -29,6 +29,30 @@ class BranchUnknownError(StrongroomError):
     code = "branch-unknown"
 
 
+class AddressDisputedError(StrongroomError):
+    """A signer derives other addresses than we do, so none is handed out of that branch until people have looked."""
+
+    code = "address-disputed"
+
+
+class AssetChangedError(StrongroomError):
+    """The settings give an asset other decimals than those that money on record was counted in."""
+
+    code = "asset-changed"
+
+
+class AssetMissingError(StrongroomError):
+    """There is money on record in a token that the settings name no more."""
+
+    code = "asset-missing"
+
+
+class HotFrozenError(StrongroomError):
+    """Nothing may be handed out from hot now: the books do not cover what is there."""
+
+    code = "hot-frozen"
+
+
 class AddressNotFoundError(StrongroomError):
     """No address of that id, or one of somebody else."""
 

@@ -158,7 +158,8 @@ Scheme = KeySet | Forwarders
 class Branch:
     """How far a branch is derived: ``next_index`` is the first not derived, ``low_index`` not above any that waits.
 
-    Once ``refill_index`` is handed out the pool is refilled; where it equals ``next_index`` a refill goes on.
+    Once ``refill_index`` is handed out the pool is refilled; where it equals ``next_index`` a refill goes on. From
+    ``disputed_index`` on a signer derives other addresses than we do, and nothing is handed out.
     """
 
     chain: str
@@ -170,3 +171,14 @@ class Branch:
     refill_index: int
     pool_target: int
     refilled_at: datetime | None
+    disputed_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAsset:
+    """An asset that was held at some time; ``code`` and ``decimals`` as the settings first said."""
+
+    id: str
+    chain: str
+    code: str
+    decimals: int

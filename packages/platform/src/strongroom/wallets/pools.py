@@ -11,9 +11,9 @@ from typing import Final
 from strongroom.chains import service as chains
 from strongroom.infra.database import Connection
 from strongroom.wallets import derivation, rules, store
-from strongroom.wallets.errors import BranchUnknownError, KeySetUnknownError
-from strongroom.wallets.model import AddressRequest, Branch, Forwarders, KeySetKind, Scheme, WalletAddress
-from strongroom_core.assets import chain_by_id, native_asset
+from strongroom.wallets.errors import AddressDisputedError, BranchUnknownError, HotFrozenError, KeySetUnknownError
+from strongroom.wallets.model import AddressRequest, Branch, Forwarders, KeySetKind, Purpose, Scheme, WalletAddress
+from strongroom_core.assets import chain_by_id
 from strongroom_core.ids import AddressId
 
 ALWAYS: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -80,33 +80,49 @@ async def fill(connection: Connection, branch: Branch) -> None:
 async def hand_out(
     connection: Connection, kind: KeySetKind, wanted: Sequence[tuple[int, AddressRequest]]
 ) -> list[WalletAddress]:
-    """Hand out one address for each (branch, request) of one chain and purpose; derive what is missing."""
+    """Hand out one address for each (branch, request) of one chain and purpose; derive what is missing.
+
+    Raises ``HotFrozenError`` where invoices were to come from hot and a breach of the books began meanwhile.
+    """
     taken = await _take(connection, kind, wanted, range(len(wanted)))
     missing = [place for place in range(len(wanted)) if place not in taken]
     if missing:
         chain_id = wanted[0][1].chain_id
+        await _check_frozen(connection, kind, wanted[0][1])
         # In order, so that two callers who both find several pools dry do not wait for each other.
         for branch, count in sorted(Counter(wanted[place][0] for place in missing).items()):
             await _derive_now(connection, chain_id, kind, branch, count)
         taken |= await _take(connection, kind, wanted, missing)
+        if len(taken) < len(wanted):
+            await _check_frozen(connection, kind, wanted[0][1])
     found = await store.addresses(connection, list(taken.values()))
     handed_out = [found[taken[place]] for place in range(len(wanted))]
     await _watch_coin(connection, wanted[0][1].chain_id, [request for _, request in wanted], handed_out)
     return handed_out
 
 
+async def _check_frozen(connection: Connection, kind: KeySetKind, request: AddressRequest) -> None:
+    if (
+        kind is KeySetKind.HOT
+        and request.purpose is Purpose.INVOICE
+        and await store.frozen(connection, request.chain_id)
+    ):
+        message = f"hot money on {request.chain_id} is not covered: nothing is handed out from hot"
+        raise HotFrozenError(message)
+
+
 async def _watch_coin(
     connection: Connection, chain_id: str, wanted: Sequence[AddressRequest], found: Sequence[WalletAddress]
 ) -> None:
-    """Have an account chain's own coin looked for by balance where it may come: contracts pay it without a log."""
-    chain = chain_by_id(chain_id)
-    if not chain.is_evm:
+    """Have an account chain's own coin looked for by balance while it may come: contracts pay it without a log.
+
+    At addresses handed out for a token too: people send the coin there by mistake, and it is theirs with traces or not.
+    """
+    if not chain_by_id(chain_id).is_evm:
         return
-    coin = native_asset(chain).id
     until: dict[datetime, list[bytes]] = {}
     for request, address in zip(wanted, found, strict=True):
-        if request.asset in (None, coin):
-            until.setdefault(request.expected_until or ALWAYS, []).append(address.script)
+        until.setdefault(request.expected_until or ALWAYS, []).append(address.script)
     for time, scripts in until.items():
         await chains.watch_balances(connection, chain_id, scripts, time)
 
@@ -122,6 +138,11 @@ async def _take(
 async def _derive_now(connection: Connection, chain_id: str, kind: KeySetKind, branch_number: int, count: int) -> None:
     """Derive for callers who found the pool dry. Others see fresh rows after the commit only, so none can take them."""
     branch = await lock(connection, chain_id, kind, branch_number)
+    if branch.disputed_index is not None:
+        message = (
+            f"a signer derives other addresses of branch {branch_number} on {chain_id} than we do; try again later"
+        )
+        raise AddressDisputedError(message)
     grown = await extend(connection, branch, rules.inline_count(count))
     at = rules.refill_index(branch.next_index, branch.pool_target)
     await store.advance_branch(connection, replace(grown, refill_index=at))

@@ -25,16 +25,19 @@ SELECT merchant_id, branch FROM wallet_branch
 WHERE chain = %(chain)s AND kind = %(kind)s AND merchant_id = ANY (%(merchants)s::text[])
 
 -- name: branches
-SELECT chain, kind, branch, merchant_id, next_index, low_index, refill_index, pool_target, refilled_at
+SELECT chain, kind, branch, merchant_id, next_index, low_index, refill_index, pool_target, refilled_at,
+    disputed_index
 FROM wallet_branch WHERE chain = %(chain)s ORDER BY kind, branch
 
 -- name: lock_branch
-SELECT chain, kind, branch, merchant_id, next_index, low_index, refill_index, pool_target, refilled_at
+SELECT chain, kind, branch, merchant_id, next_index, low_index, refill_index, pool_target, refilled_at,
+    disputed_index
 FROM wallet_branch WHERE chain = %(chain)s AND kind = %(kind)s AND branch = %(branch)s FOR UPDATE
 
 -- name: low_branches
 -- Half empty: hand-out goes by index, so one look at one row per branch tells.
-SELECT b.chain, b.kind, b.branch, b.merchant_id, b.next_index, b.low_index, b.refill_index, b.pool_target, b.refilled_at
+SELECT b.chain, b.kind, b.branch, b.merchant_id, b.next_index, b.low_index, b.refill_index, b.pool_target, b.refilled_at,
+    b.disputed_index
 FROM wallet_branch AS b
 LEFT JOIN wallet_address AS a
     ON a.chain = b.chain AND a.kind = b.kind AND a.branch = b.branch AND a.index = b.refill_index
@@ -66,6 +69,18 @@ SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.
     a.reference, a.asset, a.handed_out_at
 FROM wallet_address AS a JOIN wallet_key_set AS k USING (chain, kind)
 WHERE a.id = ANY (%(ids)s::text[])
+
+-- name: derived
+SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,
+    a.reference, a.asset, a.handed_out_at
+FROM wallet_address AS a JOIN wallet_key_set AS k USING (chain, kind)
+WHERE a.chain = %(chain)s AND a.kind = %(kind)s AND a.branch = %(branch)s
+  AND a.index >= %(first)s AND a.index < %(end)s
+ORDER BY a.index
+
+-- name: dispute
+UPDATE wallet_branch SET disputed_index = %(index)s
+WHERE chain = %(chain)s AND kind = %(kind)s AND branch = %(branch)s
 
 -- name: by_scripts
 SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,
@@ -103,6 +118,9 @@ SELECT wallet_intake_kind(%(chain)s) AS kind, (
           AND news.handed_out_at > choice.counted_at), 0)
     FROM wallet_intake AS choice WHERE choice.chain = %(chain)s
 ) AS room
+
+-- name: frozen
+SELECT ledger_frozen(%(chain)s) AS frozen
 
 -- name: expected_hot
 SELECT coalesce(sum(expected), 0) AS expected FROM wallet_address
@@ -219,3 +237,14 @@ CROSS JOIN LATERAL (
     SELECT height, in_mempool FROM wallet_tx AS made WHERE made.chain = %(chain)s AND made.txid = there.txid LIMIT 1
 ) AS t
 GROUP BY there.kind
+
+-- name: record_assets
+INSERT INTO wallet_asset (id, chain, code, decimals)
+SELECT * FROM unnest(%(ids)s::text[], %(chains)s::text[], %(codes)s::text[], %(decimals)s::integer[])
+ON CONFLICT (id) DO NOTHING
+
+-- name: recorded_assets
+SELECT id, chain, code, decimals FROM wallet_asset ORDER BY id
+
+-- name: handed_out_for
+SELECT EXISTS (SELECT FROM wallet_address WHERE chain = %s AND asset = %s) AS found

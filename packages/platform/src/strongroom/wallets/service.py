@@ -8,8 +8,8 @@ from datetime import datetime
 from strongroom.chains import service as chains
 from strongroom.infra.database import Connection
 from strongroom.infra.settings import ChainSettings
-from strongroom.wallets import coin_store, derivation, pools, rules, schemes, store
-from strongroom.wallets.errors import AddressNotFoundError, BranchUnknownError, KeySetUnknownError
+from strongroom.wallets import assets, coin_store, derivation, pools, rules, schemes, store
+from strongroom.wallets.errors import AddressNotFoundError, BranchUnknownError, HotFrozenError, KeySetUnknownError
 from strongroom.wallets.model import (
     CHANGE_BRANCH,
     COINS_CONSUMER,
@@ -29,6 +29,7 @@ from strongroom_core.assets import chain_by_id
 from strongroom_core.ids import AddressId, MerchantId
 
 # What addresses are derived from has a file of its own; others find it here.
+sync_assets = assets.sync_assets
 sync_key_sets = schemes.sync_key_sets
 prepare_merchant = schemes.prepare_merchant
 
@@ -95,6 +96,18 @@ async def merchant_address(connection: Connection, merchant_id: MerchantId, addr
     return found
 
 
+async def derived(
+    connection: Connection, chain_id: str, kind: KeySetKind, branch: int, indices: range
+) -> list[WalletAddress]:
+    """Read the addresses of a branch in a range of indices, in order, handed out or not."""
+    return await store.derived(connection, chain_id, kind, branch, indices)
+
+
+async def dispute(connection: Connection, chain_id: str, kind: KeySetKind, branch: int, index: int | None) -> None:
+    """Hand out nothing of a branch from an index on, since a signer derives other addresses there; None: all again."""
+    await store.dispute(connection, chain_id, kind, branch, index)
+
+
 async def next_change(connection: Connection, chain_id: str, kind: KeySetKind) -> WalletAddress:
     """Hand out a fresh address for change."""
     return await _service_address(connection, chain_id, kind, CHANGE_BRANCH, Purpose.CHANGE)
@@ -128,7 +141,7 @@ async def set_intake(
 
 
 async def intake(connection: Connection, chain_id: str) -> KeySetKind:
-    """Give the key set that invoices are handed out from now; cold unless hot is chosen and not stopped."""
+    """Give the key set that invoices are handed out from now; cold unless hot is chosen, not stopped and covered."""
     return (await store.intake(connection, chain_id))[0]
 
 
@@ -218,9 +231,19 @@ async def _hand_out_group(connection: Connection, wanted: Sequence[AddressReques
     found: dict[int, WalletAddress] = {}
     for kind in dict.fromkeys(kinds):
         places = [place for place, chosen in enumerate(kinds) if chosen is kind]
-        answers = await _hand_out_from(connection, kind, [wanted[place] for place in places])
+        answers = await _hand_out_unless_frozen(connection, kind, [wanted[place] for place in places])
         found |= dict(zip(places, answers, strict=True))
     return [found[place] for place in range(len(wanted))]
+
+
+async def _hand_out_unless_frozen(
+    connection: Connection, kind: KeySetKind, wanted: Sequence[AddressRequest]
+) -> list[WalletAddress]:
+    """Hand out; from cold where a breach of the books froze hot since it was chosen."""
+    try:
+        return await _hand_out_from(connection, kind, wanted)
+    except HotFrozenError:
+        return await _hand_out_from(connection, KeySetKind.COLD, wanted)
 
 
 async def _choose_kinds(connection: Connection, wanted: Sequence[AddressRequest]) -> list[KeySetKind]:

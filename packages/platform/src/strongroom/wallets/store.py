@@ -15,9 +15,11 @@ from strongroom.wallets.model import (
     KeySetKind,
     OwnPayment,
     Purpose,
+    RecordedAsset,
     Scheme,
     WalletAddress,
 )
+from strongroom_core.assets import Asset
 from strongroom_core.ids import AddressId, MerchantId
 
 _SQL = load_queries(__package__ or "")
@@ -147,6 +149,20 @@ async def addresses(connection: Connection, ids: Sequence[AddressId]) -> dict[Ad
     return {item.id: item for item in found}
 
 
+async def derived(
+    connection: Connection, chain_id: str, kind: KeySetKind, branch: int, indices: range
+) -> list[WalletAddress]:
+    """Read the addresses of a branch in a range of indices, in order, handed out or not."""
+    values = {"chain": chain_id, "kind": kind, "branch": branch, "first": indices.start, "end": indices.stop}
+    return [_address(row) for row in await _rows(connection, "derived", values)]
+
+
+async def dispute(connection: Connection, chain_id: str, kind: KeySetKind, branch: int, index: int | None) -> None:
+    """Say from which index on a branch hands out nothing, since a signer derives other addresses; None: nowhere."""
+    values = {"chain": chain_id, "kind": kind, "branch": branch, "index": index}
+    await connection.execute(_SQL["dispute"], values)
+
+
 async def by_scripts(connection: Connection, chain_id: str, scripts: Sequence[bytes]) -> dict[bytes, WalletAddress]:
     """Find which of the scripts are ours."""
     rows = await _rows(connection, "by_scripts", {"chain": chain_id, "scripts": list(scripts)})
@@ -186,6 +202,11 @@ async def intake(connection: Connection, chain_id: str) -> tuple[KeySetKind, int
     """Read the choice in force, and the base units that hot hand-outs may still expect (None: no bound)."""
     row = (await _rows(connection, "intake", {"chain": chain_id}))[0]
     return KeySetKind(row["kind"]), row["room"]
+
+
+async def frozen(connection: Connection, chain_id: str) -> bool:
+    """Whether nothing may be handed out from hot: the books do not cover what is there."""
+    return bool((await _rows(connection, "frozen", {"chain": chain_id}))[0]["frozen"])
 
 
 async def expected_hot(connection: Connection, chain_id: str, now: datetime) -> int:
@@ -234,3 +255,25 @@ def _address(row: dict[str, Any]) -> WalletAddress:
         "merchant_id": None if row["merchant_id"] is None else MerchantId(row["merchant_id"]),
     }
     return WalletAddress(**values)
+
+
+async def record_assets(connection: Connection, assets: Sequence[Asset]) -> None:
+    """Record assets that are held; those on record stay as they are."""
+    values = {
+        "ids": [asset.id for asset in assets],
+        "chains": [asset.chain_id for asset in assets],
+        "codes": [asset.code for asset in assets],
+        "decimals": [asset.decimals for asset in assets],
+    }
+    await connection.execute(_SQL["record_assets"], values)
+
+
+async def recorded_assets(connection: Connection) -> list[RecordedAsset]:
+    """Read every asset that was ever held."""
+    return [RecordedAsset(**row) for row in await (await connection.execute(_SQL["recorded_assets"])).fetchall()]
+
+
+async def handed_out_for(connection: Connection, asset: RecordedAsset) -> bool:
+    """Whether an address was ever handed out to be paid in an asset."""
+    row = await (await connection.execute(_SQL["handed_out_for"], [asset.chain, asset.id])).fetchone()
+    return bool(row and row["found"])

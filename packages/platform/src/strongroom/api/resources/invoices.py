@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import Router, get, post
@@ -13,7 +14,8 @@ from strongroom.api.idempotency import IdempotencyKey
 from strongroom.api.paging import Cursor, Limit
 from strongroom.api.problems import REFUSALS
 from strongroom.api.state import Services
-from strongroom.infra.database import transaction
+from strongroom.attestations import service as attestations
+from strongroom.infra.database import Connection, transaction
 from strongroom.invoices import service
 from strongroom.invoices.model import Invoice, Status
 from strongroom_core.ids import InvoiceId
@@ -39,7 +41,9 @@ async def create_invoice(
         metadata=data.metadata,
         idempotency_key=idempotency_key,
     )
-    return _show(services, await services.invoices.create(wanted))
+    made = await services.invoices.create(wanted)
+    async with transaction(services.pool) as connection:
+        return (await _show(connection, services, [made]))[0]
 
 
 @get("/", opt={"scope": "read"}, summary="List invoices", responses=REFUSALS)
@@ -49,14 +53,15 @@ async def list_invoices(
     """Give invoices, newest first."""
     async with transaction(services.pool) as connection:
         found, following = await service.list_invoices(connection, caller.merchant_id, cursor, limit, status)
-    return schemas.InvoicePage(data=[_show(services, item) for item in found], next_cursor=following)
+        return schemas.InvoicePage(data=await _show(connection, services, found), next_cursor=following)
 
 
 @get("/{invoice_id:str}", opt={"scope": "read"}, summary="Get an invoice", responses=REFUSALS)
 async def get_invoice(invoice_id: str, caller: Caller, services: Services) -> schemas.Invoice:
     """Give one invoice and what came for it."""
     async with transaction(services.pool) as connection:
-        return _show(services, await service.get_invoice(connection, caller.merchant_id, InvoiceId(invoice_id)))
+        found = await service.get_invoice(connection, caller.merchant_id, InvoiceId(invoice_id))
+        return (await _show(connection, services, [found]))[0]
 
 
 @post(
@@ -72,11 +77,17 @@ async def cancel_invoice(invoice_id: str, caller: Caller, services: Services) ->
         cancelled = await service.cancel_invoice(
             connection, services.settings, caller.merchant_id, InvoiceId(invoice_id), services.now()
         )
-    return _show(services, cancelled)
+        return (await _show(connection, services, [cancelled]))[0]
 
 
-def _show(services: Services, found: Invoice) -> schemas.Invoice:
-    return views.invoice(service.merchant_view(found, services.settings))
+async def _show(connection: Connection, services: Services, found: Sequence[Invoice]) -> list[schemas.Invoice]:
+    """Show invoices with what the signers say of their addresses by now."""
+    words = await attestations.of_addresses(connection, [item.address_id for item in found])
+    settings = services.settings
+    return [
+        views.invoice(service.merchant_view(item, settings), settings.deployment, words[item.address_id])
+        for item in found
+    ]
 
 
 router = Router(

@@ -44,6 +44,7 @@ async def _terms(connection: Connection, chain: ChainSettings, held: AssetSettin
         deposit_fee_ppm=held.deposit_fee_ppm,
         payout_fee=views.decimal(held.payout_fee, asset),
         payouts_stopped=await stopped(connection, Stop.PAYOUTS, chain.id),
+        closed=held.closed,
     )
 
 

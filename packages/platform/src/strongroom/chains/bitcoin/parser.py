@@ -110,6 +110,16 @@ def split_outpoint(data: bytes) -> tuple[str, int]:
 def scan_block(raw: bytes, wanted: Wanted, expected_hash: str | None = None) -> ScannedBlock:
     """Find what concerns us in a whole raw block, and check that the block is whole and its own.
 
+    Raises as ``read_block`` does.
+    """
+    layout = read_block(raw, expected_hash)
+    block_hash, parent, (unix_time,) = display(_digest(raw[:HEADER_BYTES])), display(raw[4:36]), _u32(raw, 68)
+    return ScannedBlock(block_hash, parent, unix_time, len(layout.ids), tuple(_find(raw, layout, wanted)))
+
+
+def read_block(raw: bytes, expected_hash: str | None = None) -> Layout:
+    """Find where the chain txs of a whole raw block are, and check that the block is whole and its own.
+
     Raises ``BlockFormatError`` for bytes that are no block, ``BlockMismatchError`` where the hash is not
     ``expected_hash`` or the chain txs are not those that the header commits to.
     """
@@ -119,12 +129,11 @@ def scan_block(raw: bytes, wanted: Wanted, expected_hash: str | None = None) -> 
         raise BlockMismatchError(message)
     try:
         layout = _lay_out(raw, *_first_tx(raw))
-        parent, (unix_time,) = display(raw[4:36]), _u32(raw, 68)
     except (IndexError, struct.error):
         message = f"block {block_hash} is cut short"
         raise BlockFormatError(message) from None
     _check(raw, layout, block_hash)
-    return ScannedBlock(block_hash, parent, unix_time, len(layout.ids), tuple(_find(raw, layout, wanted)))
+    return layout
 
 
 def _first_tx(raw: bytes) -> tuple[int, int]:

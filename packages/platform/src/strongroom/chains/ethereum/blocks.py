@@ -84,6 +84,11 @@ class BlockFollower:
         """The chain's coin, where it is held."""
         return self._coin
 
+    @property
+    def lens(self) -> Lens:
+        """What is looked for."""
+        return Lens(chain_number(self._memory.chain), self._memory.scripts, self._tokens, self._safes, self._coin)
+
     async def choose_traces(self) -> None:
         """Find out whether enough endpoints offer traces now. Raises ``EndpointsDisagreeError`` where they have to."""
         if self._coin is None:
@@ -167,7 +172,7 @@ class BlockFollower:
         return self._settings.start_height or (0 if self._settings.chain.test else survey.height)
 
     async def _views(self, heights: range, *, ranged: bool) -> dict[Endpoint, list[BlockView]]:
-        lens = Lens(chain_number(self._memory.chain), self._memory.scripts, self._tokens, self._safes, self._coin)
+        lens = self.lens
 
         async def read(endpoint: Endpoint) -> list[BlockView]:
             return await read_views(
@@ -242,6 +247,6 @@ class BlockFollower:
                 self._memory.tip = replace(tip, event_id=event_id)
 
 
-def removal(txid: str, reason: RemovalReason, source: int) -> Fact:
-    """Make the fact that an open chain tx is gone."""
-    return Fact(EventKind.MEMPOOL_REMOVED, txid=txid, reason=reason, undoes=source)
+def removal(txid: str, reason: RemovalReason, source: int, by: str | None = None) -> Fact:
+    """Make the fact that an open chain tx is gone; ``by`` has its place, where that is known."""
+    return Fact(EventKind.MEMPOOL_REMOVED, txid=txid, reason=reason, replaced_by=by, undoes=source)

@@ -1,6 +1,7 @@
 """What an EVM watcher keeps in memory, all of it rebuilt from the database at every start.
 
-Open chain txs are those of orphaned blocks that no later block has and of which nobody has said yet that they are gone.
+Open chain txs are those of orphaned blocks that no later block has, and those that wait for their first block as far as
+an endpoint showed them, of which nobody has said yet that they are gone.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from strongroom.infra.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class OpenTx:
-    """An open chain tx: the event that it stands on, and what it would take for another to have its place."""
+    """An open chain tx: the event that it stands on, and what it would take for another to have its place.
+
+    ``pending``: no block had it yet, as far as one endpoint showed it; else its block was orphaned.
+    """
 
     txid: str
     source: int
     sender: str
     nonce: int
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Memory:
     open: dict[str, OpenTx] = field(default_factory=dict)
     readings: dict[str, OpenReading] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()  # what the pending block has, as last looked at
     _floor: str | None = None
 
     async def load_state(self, connection: Connection) -> None:
@@ -68,7 +74,11 @@ class Memory:
         if "balances" in said:
             self.readings[row.txid] = OpenReading(row.source, said["height"], reading_of(row.txid, row.raw))
         else:
-            self.open[row.txid] = OpenTx(row.txid, row.source, said["from"], said["nonce"])
+            self.open[row.txid] = OpenTx(row.txid, row.source, said["from"], said["nonce"], row.pending)
+
+    def add_waiting(self, event_id: int, seen: SeenTx) -> None:
+        """Remember a chain tx that appeared before any block had it."""
+        self.add_open(OpenRow(seen.observed.txid, event_id, seen.raw, pending=True))
 
     def drop_open(self, txid: str) -> None:
         """Forget one, in a block again or gone."""

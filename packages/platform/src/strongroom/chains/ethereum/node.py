@@ -19,12 +19,12 @@ from strongroom.chains.errors import (
     NodeError,
     NodeRefusedError,
 )
-from strongroom.chains.ethereum.endpoint import Endpoint
+from strongroom.chains.ethereum.endpoint import Endpoint, Trouble
 from strongroom.chains.ethereum.endpoints import Endpoints
 from strongroom.chains.ethereum.keccak import keccak
-from strongroom.chains.ethereum.model import Block, GasPrices, Place, Receipt
+from strongroom.chains.ethereum.model import Block, GasPrices, Log, Place, Receipt
 from strongroom.chains.ethereum.quorum import Quorum, reverted
-from strongroom.chains.ethereum.reading import block_of, data_of, quantity
+from strongroom.chains.ethereum.reading import block_of, data_of, log_of, quantity
 from strongroom.chains.jsonrpc import Call, call_of
 from strongroom.chains.model import NodeTip
 from strongroom.infra.settings import ChainSettings
@@ -81,11 +81,11 @@ class EthereumNode:
             raise NodeError(message)
         return int.from_bytes(returned, "big")
 
-    async def nonce(self, address: bytes, *, pending: bool = False) -> int:
-        """Count the chain txs that an account has sent: in blocks, or with those that wait (``pending``)."""
+    async def nonce(self, address: bytes, *, pending: bool = False, block: Place = "latest") -> int:
+        """Count the chain txs that an account has sent: up to a block, or with those that wait (``pending``)."""
         if pending:
             return quantity(await self._ask("eth_getTransactionCount", _hex(address), "pending"))
-        return await self._quorum.state("eth_getTransactionCount", _hex(address), "latest", quantity)
+        return await self._quorum.state("eth_getTransactionCount", _hex(address), block, quantity)
 
     async def code(self, address: bytes, block: Place = "latest") -> bytes:
         """Give a contract's runtime code; empty where there is none."""
@@ -113,6 +113,47 @@ class EthereumNode:
         """Give the header of a height, a tag or a hash; None where there is none."""
         agreed = await self._quorum.find(place)
         return None if agreed is None else agreed.block
+
+    async def logs(self, topic: bytes, heights: range, address: bytes | None = None) -> tuple[tuple[int, Log], ...]:
+        """Give every log of a first topic in a range of blocks (of one ``address``), each with its block's height.
+
+        As enough endpoints agree. Raises ``NodeRefusedError`` where the range is more than they answer.
+        """
+        where: dict[str, Any] = {"fromBlock": hex(heights.start), "toBlock": hex(heights.stop - 1)}
+        where |= {"topics": [_hex(topic)]} | ({"address": _hex(address)} if address is not None else {})
+
+        async def ask(endpoint: Endpoint) -> tuple[tuple[int, Log], ...] | NodeRefusedError:
+            try:
+                answers = await endpoint.call("eth_getLogs", where)
+            except NodeRefusedError as error:  # the range is its limit, not its failure
+                return error
+            return tuple((quantity(answer["blockNumber"]), log_of(answer)) for answer in answers)
+
+        answers = await self._endpoints.gather(ask)
+        said = {one: answer for one, answer in answers.items() if not isinstance(answer, NodeRefusedError)}
+        refused = [answer for answer in answers.values() if isinstance(answer, NodeRefusedError)]
+        if refused and len(said) < self._endpoints.agree_min:
+            raise refused[0]
+        return self._endpoints.vote(said, f"logs of blocks {heights.start} to {heights.stop - 1}", Trouble.OTHER_STATE)
+
+    async def raw_block(self, block_hash: str) -> tuple[Any, list[Any]]:
+        """Give a block and all its receipts as one endpoint says them in JSON, to be believed by their hashes only.
+
+        Raises ``NodeRefusedError`` where there is no such block.
+        """
+        block = await self._ask("eth_getBlockByHash", block_hash, False)  # noqa: FBT003 - positional
+        if block is None:
+            message = f"there is no block {block_hash}"
+            raise NodeRefusedError(message)
+        try:
+            return block, list(await self._ask("eth_getBlockReceipts", block_hash) or [])
+        except NodeRefusedError:  # an older node: one by one
+            calls = [call_of("eth_getTransactionReceipt", txid) for txid in block["transactions"]]
+            receipts = await self.batch(calls)
+        refused = next((receipt for receipt in receipts if isinstance(receipt, NodeRefusedError)), None)
+        if refused is not None:
+            raise refused
+        return block, receipts
 
     async def tip(self) -> NodeTip:
         """Give the newest block."""

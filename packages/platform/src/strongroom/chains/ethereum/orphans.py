@@ -1,4 +1,4 @@
-"""What became of chain txs whose block was orphaned and which no later block has with anything for us.
+"""What became of open chain txs: their block was orphaned and no later one has them with anything for us, or none had.
 
 Such a chain tx may wait to be mined again; or it never will: the endpoints forgot it, another of its sender took its
 nonce, or it is in a block again but failed there, or paid somebody else this time.
@@ -34,8 +34,11 @@ _REASONS: Final = {Fate.FORGOTTEN: RemovalReason.EVICTED, Fate.DISPLACED: Remova
 
 
 async def look_for(endpoints: Endpoints, memory: Memory) -> list[Fact]:
-    """Find the open chain txs that are gone, where enough endpoints say so; changes memory."""
-    txs = list(memory.open.values())[:AT_ONCE]
+    """Find the open chain txs that are gone, where enough endpoints say so; changes memory.
+
+    Those that the pending block has (``memory.listed``) are not asked about.
+    """
+    txs = [tx for tx in memory.open.values() if tx.txid not in memory.listed][:AT_ONCE]
     if not txs or memory.tip is None:
         return []
     height = memory.tip.height
@@ -43,11 +46,17 @@ async def look_for(endpoints: Endpoints, memory: Memory) -> list[Fact]:
     facts = []
     for place, tx in enumerate(txs):
         said = [fates[place] for fates in answers.values()]
+        memory.open[tx.txid] = memory.open.pop(tx.txid)  # the others have their turn first
         for fate, reason in _REASONS.items():
-            if said.count(fate) >= endpoints.agree_min:
+            if said.count(fate) >= _enough(tx, fate, len(said), endpoints.agree_min):
                 memory.drop_open(tx.txid)
                 facts.append(removal(tx.txid, reason, tx.source))
     return facts
+
+
+def _enough(tx: OpenTx, fate: Fate, asked: int, agree_min: int) -> int:
+    """Say how many have to: what waits for its first block may be in one endpoint's pool and never in another's."""
+    return asked if tx.pending and fate is Fate.FORGOTTEN else agree_min
 
 
 async def _fates(endpoint: Endpoint, txs: Sequence[OpenTx], height: int) -> list[Fate]:

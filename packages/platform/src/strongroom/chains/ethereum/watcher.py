@@ -20,6 +20,7 @@ from strongroom.chains.ethereum.balances import Balances
 from strongroom.chains.ethereum.blocks import BlockFollower, Stretch
 from strongroom.chains.ethereum.endpoints import Endpoints, Survey, ethereum_of
 from strongroom.chains.ethereum.memory import Memory
+from strongroom.chains.ethereum.pending import PendingFollower
 from strongroom.chains.model import ChainStatus
 from strongroom.chains.recording import store as log
 from strongroom.chains.recording.announcing import Announcer, Reach, too_deep
@@ -29,6 +30,7 @@ from strongroom.infra.settings import ChainSettings
 
 _log = structlog.get_logger(__name__)
 LAG_BLOCKS: Final = 3  # so far behind is still live
+PENDING_SECONDS: Final = 1.0  # what waits to be mined is looked at so often, between polls too
 POLLS_PER_READING: Final = 15  # balances are read that seldom: they are many questions
 
 
@@ -71,6 +73,8 @@ class Session:
         self.memory = Memory(settings.id)
         self._status = Announcer(settings, connection)
         self._blocks = BlockFollower(endpoints, self.memory, settings)
+        self._pending = PendingFollower(endpoints, self.memory)
+        self._live = False  # the last step caught up
         treasury = ethereum_of(settings).address("cold_safe")
         self._balances = Balances(endpoints, settings.id, settings.asset.id, treasury)
         self._read_at = 0.0
@@ -98,10 +102,20 @@ class Session:
         await self.load()
         while True:
             await self.step()
-            await asyncio.sleep(self._settings.poll_seconds)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait for the next poll, and look meanwhile at what waits to be mined."""
+        end = time.monotonic() + self._settings.poll_seconds
+        while (left := end - time.monotonic()) > PENDING_SECONDS:
+            await asyncio.sleep(min(left, PENDING_SECONDS))
+            if self._live:
+                await self._look_at_pending()
+        await asyncio.sleep(max(0.0, left))
 
     async def step(self) -> None:
         """Catch up with what the endpoints agree on, or say why that cannot be."""
+        self._live = False
         try:
             if self._ahead:
                 await self.memory.load_state(self._connection)
@@ -122,6 +136,8 @@ class Session:
             behind = f"enough endpoints are at block {survey.height} only, of the {tip.height} recorded"
             await self._status.say(ChainStatus.SYNCING, behind, self._reach(survey))
             return
+        self._live = True
+        await self._look_at_pending()
         await self._look_for_orphans()
         await self._read_balances(survey)
         await self._status.say_ok(self._detail(survey), self._reach(survey))
@@ -195,6 +211,17 @@ class Session:
         by_finality = ethereum_of(self._settings).confirm_by == "finalized"
         if by_finality and stretch.lowest is not None and stretch.lowest <= self._final:
             await self._status.stop_crediting(f"block {stretch.lowest} was orphaned, which had been called final")
+
+    async def _look_at_pending(self) -> None:
+        """Record what appeared among what waits to be mined; nobody relies on it, so no failure of it is told."""
+        if ethereum_of(self._settings).pending == "none":
+            return
+        await self.memory.load_scripts(self._connection)
+        facts = await self._pending.look(self._blocks.lens)
+        if facts:
+            async with self._connection.transaction():
+                ids = await log.record(self._connection, self._settings.id, facts)
+            self._pending.recorded(facts, ids)
 
     async def _look_for_orphans(self) -> None:
         self._ahead = True

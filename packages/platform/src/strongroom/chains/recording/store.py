@@ -26,11 +26,12 @@ DATABASE_LOST: Final = (Error, PoolTimeout, OSError)
 
 @dataclass(frozen=True, slots=True)
 class OpenRow:
-    """An unconfirmed chain tx of ours, the event that it stands on, and its bytes."""
+    """An unconfirmed chain tx of ours, the event that it stands on, its bytes; ``pending`` before its first block."""
 
     txid: str
     source: int
     raw: bytes
+    pending: bool = False
 
 
 @asynccontextmanager
@@ -100,7 +101,7 @@ async def load_coins(connection: Connection, chain: str) -> list[tuple[str, int]
 async def load_open(connection: Connection, chain: str) -> list[OpenRow]:
     """Read the chain txs of ours that are neither confirmed nor gone."""
     cursor = await connection.execute(_SQL["open_txs"], {"chain": chain})
-    return [OpenRow(row["txid"], row["source"], bytes(row["raw"])) for row in await cursor.fetchall()]
+    return [OpenRow(row["txid"], row["source"], bytes(row["raw"]), row["pending"]) for row in await cursor.fetchall()]
 
 
 async def load_txs(connection: Connection, chain: str, event_id: int) -> list[OpenRow]:

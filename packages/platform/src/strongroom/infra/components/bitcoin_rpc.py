@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from strongroom.infra.components.errors import NodeRpcError, NodeUnreachableError
-from strongroom.infra.components.hosting import LOOPBACK
+from strongroom.infra.components.errors import NodeRpcError
+from strongroom.infra.components.rpc_post import post
 
 RPC_TIMEOUT_SECONDS = 60.0  # scantxoutset and a rescan take seconds
 RPC_IN_WARMUP = -28  # rpc/protocol.h: the node is up and still loads
@@ -39,29 +38,14 @@ class BitcoinRpc:
         _refuse_floats(method, params)
         body = json.dumps({"jsonrpc": "2.0", "id": 0, "method": method, "params": params}, default=_json_number)
         path = f"/wallet/{wallet}" if wallet is not None else "/"
-        answer = json.loads(self._post(path, body), parse_float=Decimal)
+        answer = json.loads(post(self._port, path, body, self._timeout_seconds, self._cookie), parse_float=Decimal)
         if answer.get("error"):
             error = answer["error"]
             raise NodeRpcError(method, int(error.get("code", 0)), str(error.get("message", "")))
         return answer["result"]
 
-    def _post(self, path: str, body: str) -> bytes:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=self._timeout_seconds)
-        try:
-            cookie = base64.b64encode(self._cookie_file.read_bytes()).decode("ascii")
-            headers = {"Authorization": f"Basic {cookie}", "Content-Type": "application/json"}
-            connection.request("POST", path, body, headers)
-            response = connection.getresponse()
-            data = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            message = f"no answer on {LOOPBACK}:{self._port}: {error}"
-            raise NodeUnreachableError(message) from error
-        finally:
-            connection.close()
-        if not data.startswith(b"{"):
-            message = f"{LOOPBACK}:{self._port} answered HTTP {response.status}: {data[:200]!r}"
-            raise NodeUnreachableError(message)
-        return data
+    def _cookie(self) -> dict[str, str]:
+        return {"Authorization": f"Basic {base64.b64encode(self._cookie_file.read_bytes()).decode('ascii')}"}
 
 
 def _refuse_floats(method: str, value: object) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from typing import Any
 
-from strongroom.infra.components.errors import NodeRpcError, NodeUnreachableError
-from strongroom.infra.components.hosting import LOOPBACK
+from strongroom.infra.components.errors import NodeRpcError
+from strongroom.infra.components.rpc_post import post
 
 RPC_TIMEOUT_SECONDS = 60.0  # a trace of a large block takes seconds
 
@@ -32,25 +31,9 @@ class EthereumRpc:
         NodeUnreachableError when nobody answers.
         """
         body = json.dumps({"jsonrpc": "2.0", "id": 0, "method": method, "params": params})
-        answer = json.loads(self._post(body))
+        answer = json.loads(post(self._port, "/", body, self._timeout_seconds))
         if answer.get("error"):
             error = answer["error"]
             said = f"{error.get('message', '')} {error.get('data') or ''}".strip()
             raise NodeRpcError(method, int(error.get("code", 0)), said)
         return answer.get("result")
-
-    def _post(self, body: str) -> bytes:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=self._timeout_seconds)
-        try:
-            connection.request("POST", "/", body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            data = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            message = f"no answer on {LOOPBACK}:{self._port}: {error}"
-            raise NodeUnreachableError(message) from error
-        finally:
-            connection.close()
-        if not data.startswith(b"{"):
-            message = f"{LOOPBACK}:{self._port} answered HTTP {response.status}: {data[:200]!r}"
-            raise NodeUnreachableError(message)
-        return data

@@ -215,6 +215,7 @@ BEGIN
     WHERE account.id = new.id AND account.entries <> new.entries;
 END $$;
 
+-- Posts, and then judges whether clients' money is covered still (0012_cover.sql), in the same transaction.
 CREATE FUNCTION ledger_post(
     a_owners text[], a_types text[], a_assets text[],
     t_keys text[], t_hashes text[], t_kinds text[], t_memos text[], t_lasts integer[],
@@ -230,13 +231,22 @@ BEGIN
             SELECT made.outcomes, made.numbers, made.posted_ms INTO outcomes, numbers, posted_ms
             FROM ledger_post_once(a_owners, a_types, a_assets, t_keys, t_hashes, t_kinds, t_memos, t_lasts,
                 p_sources, p_destinations, p_amounts, all_or_nothing) AS made;
-            RETURN;
+            EXIT;
         EXCEPTION WHEN unique_violation THEN
             -- Another batch wrote one of our keys since we looked; it is committed now, and the next look finds it.
-            NULL;
+            IF attempt = 3 THEN
+                RAISE EXCEPTION 'a key stands twice in one batch' USING ERRCODE = 'invalid_parameter_value';
+            END IF;
         END;
     END LOOP;
-    RAISE EXCEPTION 'a key stands twice in one batch' USING ERRCODE = 'invalid_parameter_value';
+    -- What moves between merchants' own accounts changes nothing that has to be covered.
+    IF 0 = ANY (outcomes) AND NOT a_types <@ '{merchant-available,merchant-held}' THEN
+        PERFORM ledger_judge(touched.asset)
+        FROM (
+            SELECT DISTINCT named.asset FROM unnest(a_types, a_assets) AS named (type, asset)
+            WHERE named.type NOT IN ('merchant-available', 'merchant-held') ORDER BY 1
+        ) AS touched;
+    END IF;
 END $$;
 COMMENT ON FUNCTION ledger_post IS 'Posts a batch of ledger transactions, each of them wholly or not at all';
 

@@ -123,6 +123,8 @@ CREATE TABLE chain_balance_watch (
     until timestamptz NOT NULL,
     PRIMARY KEY (chain, script)
 );
+-- What may be paid now is found without a look at all that ever was.
+CREATE INDEX chain_balance_watch_open ON chain_balance_watch (chain, until);
 
 -- The balance of such an address at the final block at which it was last read; what came since is the difference.
 CREATE TABLE chain_balance (

@@ -18,6 +18,17 @@ CREATE TABLE wallet_key_set (
 CREATE TRIGGER wallet_key_set_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet_key_set
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
+-- Every asset that was ever held, as the settings first named it: what a token's rows are read by, should it be missing there.
+CREATE TABLE wallet_asset (
+    id text PRIMARY KEY CHECK (starts_with(id, chain || '/')),
+    chain text NOT NULL,
+    code text NOT NULL,
+    decimals integer NOT NULL CHECK (decimals >= 0),
+    recorded_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TRIGGER wallet_asset_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON wallet_asset
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 -- How far each branch is derived. Its row is locked by whoever derives; handing out does not touch it.
 CREATE TABLE wallet_branch (
     chain text NOT NULL,
@@ -29,6 +40,7 @@ CREATE TABLE wallet_branch (
     refill_index integer NOT NULL DEFAULT 0, -- once this one is handed out, the pool is refilled
     pool_target integer NOT NULL CHECK (pool_target > 0),
     refilled_at timestamptz,
+    disputed_index integer, -- from here on a signer derives other addresses: nothing of it is handed out
     PRIMARY KEY (chain, kind, branch),
     FOREIGN KEY (chain, kind) REFERENCES wallet_key_set (chain, kind),
     CHECK ((branch >= 2) = (merchant_id IS NOT NULL))
@@ -88,9 +100,10 @@ CREATE FUNCTION wallet_intake_kind(p_chain text) RETURNS text LANGUAGE sql STABL
         SELECT FROM wallet_intake WHERE chain = p_chain AND kind = 'hot' AND (until IS NULL OR until > clock_timestamp())
     ) AND NOT EXISTS (
         SELECT FROM stop_switch WHERE name = 'hot-intake' AND scope IN ('*', p_chain) AND cleared_at IS NULL
-    ) THEN 'hot' ELSE 'cold' END;
+    ) AND NOT ledger_frozen(p_chain) THEN 'hot' ELSE 'cold' END;
 $$;
-COMMENT ON FUNCTION wallet_intake_kind IS 'The key set that invoices are handed out from now; cold unless hot is chosen and not stopped';
+COMMENT ON FUNCTION wallet_intake_kind IS
+    'The key set that invoices are handed out from now; cold unless hot is chosen, not stopped, and no breach stands';
 
 CREATE FUNCTION wallet_take(
     p_chain text, p_kind text, p_branches integer[], p_purpose text, p_references text[], p_assets text[],
@@ -98,6 +111,10 @@ CREATE FUNCTION wallet_take(
 ) RETURNS TABLE (place bigint, address_id text) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
+    -- Asked here once more: the books may have come up short since the choice was read.
+    IF p_kind = 'hot' AND p_purpose = 'invoice' AND ledger_frozen(p_chain) THEN
+        RETURN;
+    END IF;
     RETURN QUERY
     WITH wanted AS MATERIALIZED (
         SELECT item.place, item.branch, item.reference, item.asset, item.expected, item.expected_until,
@@ -114,6 +131,7 @@ BEGIN
             SELECT free.id, free.index FROM wallet_address AS free
             WHERE free.chain = p_chain AND free.kind = p_kind AND free.branch = counts.branch
               AND free.index >= source.low_index AND free.handed_out_at IS NULL
+              AND free.index < coalesce(source.disputed_index, 2147483647)
             ORDER BY free.index LIMIT counts.wishes
             FOR UPDATE SKIP LOCKED
         ) AS waiting
@@ -131,7 +149,8 @@ BEGIN
     FROM matched WHERE taken.id = matched.id
     RETURNING matched.place, taken.id;
 END $$;
-COMMENT ON FUNCTION wallet_take IS 'Hands out waiting addresses, one per wish, in one SKIP LOCKED statement; a wish without a row found its pool dry';
+COMMENT ON FUNCTION wallet_take IS
+    'Hands out waiting addresses, one per wish, in one SKIP LOCKED statement; a wish without a row found its pool dry, or hot frozen';
 
 -- Coins. Where a chain tx stands now is one row; coins and spends are facts about its content and never change.
 CREATE TABLE wallet_tx (
@@ -193,6 +212,7 @@ GRANT UPDATE (purpose, reference, asset, handed_out_at, expected, expected_until
     TO strongroom_api, strongroom_worker, strongroom_treasury;
 GRANT EXECUTE ON FUNCTION wallet_intake_kind, wallet_take TO strongroom_api, strongroom_worker, strongroom_treasury;
 GRANT INSERT ON wallet_key_set TO strongroom_worker, strongroom_treasury;
+GRANT SELECT, INSERT ON wallet_asset TO strongroom_worker;
 GRANT INSERT, UPDATE ON wallet_intake TO strongroom_treasury;
 GRANT INSERT ON wallet_own_payment TO strongroom_treasury;
 GRANT INSERT ON wallet_tx, wallet_coin, wallet_spend TO strongroom_worker;

@@ -15,6 +15,7 @@ CREATE TABLE treasury_payable (
     state text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'slotted', 'paid', 'withdrawn')),
     solo boolean NOT NULL DEFAULT false,
     short boolean NOT NULL DEFAULT false,
+    unproven boolean NOT NULL DEFAULT false, -- the signers' own books do not cover it yet
     attempts integer NOT NULL DEFAULT 0,
     retry_at timestamptz NOT NULL DEFAULT now(),
     slot_id text REFERENCES outbound_slot,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import rlp  # type: ignore[import-untyped]  # it brings no types
+import rlp
 import structlog
 from eth_keys.constants import SECPK1_N
 from eth_keys.datatypes import PrivateKey

@@ -18,8 +18,9 @@ from strongroom_core.evm import ZERO_ADDRESS, Call, encode_multi_send, encode_tr
 _NONCE: Final = bytes.fromhex("affed0e0")
 _GET_OWNERS: Final = bytes.fromhex("a0e67e2b")
 _SIMULATE: Final = bytes.fromhex("b4faba09")
-# left(address) of our allowance contract.
+# left(address) and limits(address) of our allowance contract; the first word of a limit is its base units per day.
 _LEFT: Final = bytes.fromhex("99bcc052")
+_LIMITS: Final = bytes.fromhex("20d7bec1")
 # Error(string) of Solidity.
 _ERROR: Final = bytes.fromhex("08c379a0")
 _REASON_MAX: Final = 200
@@ -53,6 +54,12 @@ async def funds(node: SafeNode, places: Contracts, asset: Asset, block: Place) -
         node.call(places.allowance, _LEFT + padded(token_of(asset) or ZERO_ADDRESS), block),
     )
     return Funds(hot, cold, int.from_bytes(left, "big"))
+
+
+async def draw_limit(node: SafeNode, places: Contracts, asset: Asset, block: Place = "latest") -> int:
+    """Give what the chain lets the hot Safe draw of an asset in 24 hours, in base units; 0 where none was set."""
+    limit = await node.call(places.allowance, _LIMITS + padded(token_of(asset) or ZERO_ADDRESS), block)
+    return int.from_bytes(limit[:WORD], "big")
 
 
 async def would_fail(node: SafeNode, places: Contracts, calls: Iterable[Call], gas: int) -> str | None:

@@ -83,6 +83,23 @@ def shortfalls(needed: Mapping[str, int], hot: Mapping[str, int]) -> tuple[Porti
     return tuple(Portion(asset, amount) for asset, amount in sorted(missing.items()) if amount > 0)
 
 
+def draw_differences(on_chain: int, told: Mapping[str, int | None]) -> tuple[str, ...]:
+    """Name what differs between the chain's limit of draws and each signer's policy; base units in 24 hours.
+
+    The smaller one holds: a thief of all keys is bound by the chain's, a payout by both. None: the signer knows no such
+    asset, or did not say.
+    """
+    found = []
+    for name, limit in sorted(told.items()):
+        if limit is None:
+            found.append(f"{name} tells no limit: is the asset in its policy?")
+        elif limit < on_chain:
+            found.append(f"{name} allows {limit} a day, the chain {on_chain}: payouts beyond {limit} wait, unsigned")
+        elif limit > on_chain:
+            found.append(f"{name} allows {limit} a day, the chain only {on_chain}: the chain's limit holds")
+    return tuple(found)
+
+
 def gas_limit(tx: SafeTx, payments: int, draws: int) -> int:
     """Give the gas limit of an execution; a cancellation has neither payments nor draws."""
     return min(GAS_MAX, GAS_BASE + 16 * len(tx.data) + payments * GAS_TRANSFER + draws * GAS_DRAW)

@@ -51,6 +51,10 @@ class Safes:
         """Give what hot and cold have of an asset as of a block, and what may still be drawn."""
         return await reading.funds(self.node, self.places, asset, height)
 
+    async def draw_limit(self, asset: Asset) -> int:
+        """Give what the chain lets hot draw of an asset in 24 hours, now, in base units."""
+        return await reading.draw_limit(self.node, self.places, asset)
+
     async def has_code(self, address: bytes) -> bool:
         """Whether a contract stands at an address.
 
@@ -156,6 +160,11 @@ async def send_cold(
     Raises ``ColdCapitalError``, ``RelayConflictError``.
     """
     return await offline.send(connection, settings, move, built, raw)
+
+
+def draw_differences(on_chain: int, told: Mapping[str, int | None]) -> tuple[str, ...]:
+    """Name what differs between the chain's limit of draws and each signer's policy; base units per day."""
+    return rules.draw_differences(on_chain, told)
 
 
 async def house_capital(connection: Connection, asset: Asset) -> int:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +24,9 @@ from strongroom.infra.components.hosting import LOOPBACK, folder_owner
 from strongroom.infra.components.postgres_programs import program
 from strongroom.infra.database import UNREACHABLE
 from strongroom.infra.settings import Settings, load_settings
+from strongroom.processes.commands import signers
 from strongroom.processes.commands.context import AsJson, print_json, print_table, transaction_as
-from strongroom.processes.commands.evm import relayer_rows
+from strongroom.processes.commands.evm import draw_rows, relayer_rows
 from strongroom_core.errors import StrongroomError
 
 PYTHON: Final = (3, 11)
@@ -117,22 +118,47 @@ def _anvil() -> Finding:
 
 def _relayers() -> Finding:
     """Whether the relayers of a demonstration that runs have gas; in operation, `status` and metrics tell."""
-    name = "relayers' gas"
+    return _running("relayers' gas", _ask_relayers)
+
+
+def _draws() -> Finding:
+    """Whether signers and chain agree on what a day may draw; in operation, `status` tells."""
+    return _running("limits of draws", _ask_draws)
+
+
+def _running(name: str, ask: Callable[[str, Settings], Awaitable[Finding]]) -> Finding:
+    """Look at the demonstration that runs, where one does."""
     environment = Environment.read(DEFAULT_FOLDER)
     if environment.lock_holder() is None:
         return _fine(name, "no demonstration runs")
+
+    async def body() -> Finding:
+        return await ask(name, load_settings(environment.settings_file))
+
     try:
-        rows = asyncio.run(_ask_relayers(load_settings(environment.settings_file)))
+        return asyncio.run(body())
     except (StrongroomError, *UNREACHABLE) as error:
         return _judge(name, str(error).strip(), "strongroom status", well=False, needed=False)
+
+
+async def _ask_relayers(name: str, settings: Settings) -> Finding:
+    async with transaction_as(settings, "auditor") as connection:
+        rows = await relayer_rows(connection)
     alarms = [f"{row['relayer']}: {row['alarms']}" for row in rows if row["alarms"]]
     found = "; ".join(alarms) or ", ".join(row["gas"] for row in rows) or "none yet"
     return _judge(name, found, "send gas to it, or see `strongroom status`", well=not alarms, needed=False)
 
 
-async def _ask_relayers(settings: Settings) -> list[dict[str, Any]]:
-    async with transaction_as(settings, "auditor") as connection:
-        return await relayer_rows(connection)
+async def _ask_draws(name: str, settings: Settings) -> Finding:
+    return judge_draws(name, await draw_rows(settings, signers.draws(await signers.ask(settings))))
+
+
+def judge_draws(name: str, rows: list[dict[str, Any]]) -> Finding:
+    """Name every difference between the chain's limits of draws and the signers' own."""
+    differs = [f"{row['chain']}, {row['draws in 24 h']}: {row['differs']}" for row in rows if row["differs"]]
+    found = "; ".join(differs) or ", ".join(row["draws in 24 h"] for row in rows) or "no EVM chain"
+    advice = "make them equal: `strongroom cold propose` sets the chain's, a new policy the signers'"
+    return _judge(name, found, advice, well=not differs, needed=False)
 
 
 def _disk() -> Finding:
@@ -186,4 +212,5 @@ CHECKS: Final[tuple[Callable[[], Finding], ...]] = (
     _ports,
     _browser,
     _relayers,
+    _draws,
 )

@@ -20,7 +20,7 @@ from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound import jobs as outbound
 from strongroom.outbound import service as payouts_out
 from strongroom.outbound.model import WaitingVoid
-from strongroom.processes.commands import evm
+from strongroom.processes.commands import covered, evm, signers
 from strongroom.processes.commands.context import (
     AsJson,
     Config,
@@ -34,6 +34,8 @@ from strongroom.processes.commands.context import (
     settings_of,
     transaction_as,
 )
+from strongroom.proofs import service as proofs
+from strongroom.proofs.model import Difference
 from strongroom.rates import service as rates
 from strongroom.reconciliation import service as reconciliation
 from strongroom.reconciliation.model import Report
@@ -67,9 +69,11 @@ def status(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json
         settings = settings_of(config, directory)
         report = {
             "processes": _processes(directory),
-            "signers": await _signers(settings),
+            "signers": signers.rows(told := await signers.ask(settings)),
+            "announced changes": signers.changes(told),
             **(found := await _database(settings)),
             "safes": await evm.safe_rows(settings, _heights(settings, found["chains"])),
+            "draws": await evm.draw_rows(settings, signers.draws(told)),
         }
         if as_json:
             print_json(report)
@@ -133,7 +137,7 @@ def resume(
 
     async def body() -> int:
         settings = settings_of(config, directory)
-        halted = [row["signer"] for row in await _signers(settings) if row["state"] != "ok"]
+        halted = [row["signer"] for row in signers.rows(await signers.ask(settings)) if row["state"] != "ok"]
         async with transaction_as(settings, "worker") as connection:
             await stops.clear_stop(connection, stops.Stop.PAYOUTS, reason, operator_name())
         if not halted:
@@ -151,31 +155,18 @@ def _processes(directory: Path) -> list[dict[str, Any]]:
     return [{"process": item.name, "pid": item.pid, "state": "runs" if item.alive else "gone"} for item in records]
 
 
-async def _signers(settings: Settings) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for signer in outbound.connect_signers(settings.signers):
-        try:
-            rows.append(_signer_row(signer.name, await signer.status()))
-        except StrongroomError as error:
-            rows.append({"signer": signer.name, "state": "unreachable", "rows": None, "detail": error.message})
-    return rows
-
-
-def _signer_row(name: str, told: Status) -> dict[str, Any]:
-    state = "halted" if told.halted else "ok"
-    return {"signer": name, "state": state, "rows": told.rows, "detail": told.halt_reason or told.fingerprint.hex()}
-
-
 async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {
         "chains": [],
         "stops": [],
         "balances": [],
         "coins": [],
+        "client money": [],
         "hot band": [],
         "voids": [],
         "relayers": [],
         "forwarders": [],
+        "books differ": [],
     }
     async with transaction_as(settings, "auditor") as connection:
         found["stablecoins"] = [rates.par_facts(state) for state in await rates.par_states(connection)]
@@ -187,6 +178,7 @@ async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
             for kind, held in (await _coins(connection, chain)).items():
                 amounts = (Amount(chain.asset, held.confirmed), Amount(chain.asset, held.unconfirmed))
                 found["coins"].append({"keys": kind.value, "in blocks": str(amounts[0]), "waiting": str(amounts[1])})
+            found["client money"] += await covered.rows(connection, chain)
             found["hot band"] += [
                 _band_row(asset_by_id(item.asset), item) for item in await treasury.band_status(connection, chain.id)
             ]
@@ -194,6 +186,7 @@ async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
             found["balances"] += await _house_balances(connection, chain)
         found["relayers"] = await evm.relayer_rows(connection)
         found["forwarders"] = await evm.forwarder_rows(connection)
+        found["books differ"] = [_difference_row(item) for item in await proofs.differences(connection)]
         for stop in stops.Stop:
             for scope in ("*", *(chain.id for chain in settings.chains)):
                 why = await stops.stopped(connection, stop, scope)
@@ -237,6 +230,17 @@ def _band_row(asset: Asset, status: BandStatus) -> dict[str, Any]:
         "since": status.since.isoformat() if status.since else None,
         "age_seconds": age,
         "measured_at": status.measured_at.isoformat(),
+    }
+
+
+def _difference_row(item: Difference) -> dict[str, Any]:
+    """A merchant that our books give more than the chain brought, as a signer knows it."""
+    return {
+        "merchant": item.holder,
+        "signer": item.signer,
+        "above": str(Amount(asset_by_id(item.asset), item.amount)),
+        "since": item.since.isoformat(),
+        "payouts": "wait" if item.alarmed_at else "go on",
     }
 
 
@@ -290,8 +294,10 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     ]
     if as_json:
         facts = {"clean": report.clean, "chains": report.chains, "journal_rows": report.journal_rows}
-        print_json(facts | {"differences": rows})
+        print_json(facts | {"differences": rows, "relayers": evm.gas_rows(report)})
         return
+    if relayers := evm.gas_rows(report):
+        print_table("Relayers", tuple(relayers[0]), [tuple(row.values()) for row in relayers])
     if rows:
         print_table("Differences", tuple(rows[0]), [tuple(row.values()) for row in rows])
     verdict = "Books, chain and journals agree." if report.clean else "They do NOT agree: somebody has to look."

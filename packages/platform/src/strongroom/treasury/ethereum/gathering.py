@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from strongroom.chains import service as chains
 from strongroom.chains.ethereum.contracts import SweepItem, encode_sweep
 from strongroom.chains.model import ChainStatus
 from strongroom.deposits import service as deposits
+from strongroom.deposits.model import Unswept
 from strongroom.infra.clock import Clock
 from strongroom.infra.database import Connection, Pool, transaction
 from strongroom.infra.settings import ChainSettings
@@ -34,6 +36,8 @@ _log = structlog.get_logger(__name__)
 LOOK_AT_MAX: Final = 2000
 # Each is followed until it is final; the relayer has no more nonces open than that.
 UNDER_WAY_MAX: Final = 4
+# Ethereum takes a quarter of an hour to call a block final.
+PROOF_TIME: Final = timedelta(minutes=30)
 SWEPT_BY_OTHERS: Final = "swept by others"
 
 
@@ -67,17 +71,28 @@ class Gatherer:
         least = {item.id: max(1, item.minimum_deposit) for item in self.settings.held_assets}
         apart = under_way | await store.stuck_now(connection, chain, now)
         found = await deposits.unswept(connection, chain, LOOK_AT_MAX, least, apart)
-        heaps = [
-            Heap(item.address.id, item.address.branch, item.address.index, item.address.script, item.asset, item.amount)
-            for item in found
-            if item.asset in least
-        ]
+        heaps = _heaps(item for item in found if item.asset in least)
         wanted, oldest = await store.short_assets(connection, chain), await store.oldest(connection, chain)
-        full = await self._full(connection, rules.worth_gathering(heaps, least, wanted, oldest, now), height)
+        urgent = await self._urgent(connection, under_way, now)
+        full = await self._full(
+            connection, rules.due(urgent, rules.worth_gathering(heaps, least, wanted, oldest, now)), height
+        )
         if not full:
             return 0
         await self._send(connection, full)
         return 1
+
+    async def _urgent(self, connection: Connection, busy: set[tuple[str, str]], now: datetime) -> list[Heap]:
+        """Find what merchants' payouts wait for: until it is swept, the signers' books do not have it.
+
+        What is under way already counts, and is not swept again; so does what was swept lately: its proof is on its
+        way to the signers, who wait until it is final on their own nodes.
+        """
+        needs = await store.unproven_needs(connection, self.settings.id)
+        stuck = await store.stuck_now(connection, self.settings.id, now)
+        lately = await store.gathered_since(connection, self.settings.id, now - PROOF_TIME)
+        found = await deposits.unswept_of(connection, self.settings.id, needs, LOOK_AT_MAX, stuck, lately)
+        return [heap for heap in _heaps(found) if (heap.address_id, heap.asset) not in busy]
 
     async def _full(self, connection: Connection, due: Sequence[Heap], height: int) -> list[Heap]:
         """Find the first that hold something, as many as one sweep takes.
@@ -152,6 +167,13 @@ class Gatherer:
     ) -> None:
         values = {"txid": relayed.txid, "height": relayed.height, "reason": reason}
         await store.run(connection, "end_gathering", id=item.id, state=state, **values)
+
+
+def _heaps(found: Iterable[Unswept]) -> list[Heap]:
+    return [
+        Heap(item.address.id, item.address.branch, item.address.index, item.address.script, item.asset, item.amount)
+        for item in found
+    ]
 
 
 def _token(heap: Heap) -> bytes:

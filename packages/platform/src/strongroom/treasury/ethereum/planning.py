@@ -22,7 +22,7 @@ from strongroom.outbound.model import Outcome, SlotKind
 from strongroom.outbound.safe import service as safes
 from strongroom.outbound.safe.model import Portion, SafeDraft, Standing, token_of
 from strongroom.outbound.safe.service import Safes
-from strongroom.treasury import service, store
+from strongroom.treasury import proven, service, store
 from strongroom.treasury.ethereum import rules
 from strongroom.treasury.ethereum.model import Bound, Cover, Screened
 from strongroom.treasury.model import Queued
@@ -95,7 +95,7 @@ class SafePlanner:
         return Bound(asset, found.hot, found.left, await safes.house_capital(connection, named)), found.cold
 
     async def _plan(self, connection: Connection, view: View, nonce: int) -> int:
-        queue = await self._queue(connection)
+        queue = await proven.covered(connection, await self._queue(connection))
         if not queue:
             return 0
         covers = await self._covers(connection, view, {item.payment.asset for item in queue})

@@ -5,6 +5,14 @@ WHERE chain = %(chain)s AND asset = %(asset)s AND state = 'queued';
 -- name: short_assets
 SELECT DISTINCT asset FROM treasury_payable WHERE chain = %(chain)s AND state = 'queued' AND short;
 
+-- name: unproven_needs
+SELECT merchant_id, asset, sum(amount + fee) AS needed FROM treasury_payable
+WHERE chain = %(chain)s AND state = 'queued' AND unproven
+GROUP BY merchant_id, asset;
+
+-- name: gathered_since
+SELECT txid FROM treasury_gathering WHERE chain = %(chain)s AND state = 'done' AND ended_at > %(since)s;
+
 -- name: take_turn
 SELECT pg_try_advisory_xact_lock(hashtextextended('gathering ' || %(chain)s, 0)) AS mine;
 

@@ -104,6 +104,11 @@ def worth_gathering(
     return chosen
 
 
+def due(urgent: Sequence[Heap], worth: Sequence[Heap]) -> list[Heap]:
+    """Put what payouts wait for first, then what is worth its gas, each once."""
+    return list({(heap.address_id, heap.asset): heap for heap in (*urgent, *worth)}.values())
+
+
 def gather_gas(items: int) -> int:
     """Give the gas limit of a sweep of so many forwarders."""
     return GATHER_BASE_GAS + items * GATHER_ITEM_GAS

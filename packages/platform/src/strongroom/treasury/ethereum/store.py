@@ -34,6 +34,17 @@ async def short_assets(connection: Connection, chain: str) -> frozenset[str]:
     return frozenset(row["asset"] for row in await rows(connection, "short_assets", chain=chain))
 
 
+async def unproven_needs(connection: Connection, chain: str) -> dict[tuple[str, str], int]:
+    """Sum payouts that wait for money not proven to the signers yet, in base units by (merchant id, asset id)."""
+    found = await rows(connection, "unproven_needs", chain=chain)
+    return {(row["merchant_id"], row["asset"]): int(row["needed"]) for row in found}
+
+
+async def gathered_since(connection: Connection, chain: str, since: datetime) -> list[str]:
+    """Give the chain txs of the gatherings that were over after a time."""
+    return [row["txid"] for row in await rows(connection, "gathered_since", chain=chain, since=since)]
+
+
 async def take_turn(connection: Connection, chain: str) -> bool:
     """Be the only one that gathers on a chain until the end of the transaction."""
     return bool((await rows(connection, "take_turn", chain=chain))[0]["mine"])

@@ -1,0 +1,1 @@
+"""Proofs for the signers: every deposit, and every payment that can never be made, shown to each with its block."""

@@ -1,0 +1,61 @@
+"""A slice of `make drill`: attacks on the whole platform, and that each fails where its rule is switched off."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from drills import report
+from drills.catalogue import CONVENTIONAL, CONVENTIONAL_PLATFORM, DRILLS
+from tests.acceptance.program import processes_of, run
+
+ROOT = Path(__file__).parents[2]
+FIELDS = {
+    *("id", "name", "owned", "asset", "take", "bound", "share", "client_shortfall", "detected_seconds"),
+    *("conventional_take", "passed"),
+}
+
+
+def drill(folder: Path, *arguments: str, seconds: float = 900):
+    return run(sys.executable, "-m", "drills", "--dir", str(folder), "--intents", "400", *arguments, seconds=seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_is_taken_and_what_a_conventional_house_loses_is_told(scratch: Path) -> None:
+    answer = drill(scratch / "drills", "--only", "3,7,14", "--results", str(scratch / "results.json"))
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    rows = json.loads((scratch / "results.json").read_text())
+    assert [row["id"] for row in rows] == [3, 7, 14]
+    for row in rows:
+        assert set(row) == FIELDS
+        assert (row["take"], row["client_shortfall"], row["passed"]) == ("0", "0", True)
+        assert int(row["conventional_take"]) > 0
+    assert processes_of(scratch / "drills") == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_drills_fail_without_the_rules_that_they_own(scratch: Path) -> None:
+    answer = drill(scratch / "drills", "--only", "7,12", "--without", "output-unmatched,change-branch")
+
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    verdicts = [line.rpartition(" ")[2] for line in answer.stdout.splitlines() if line.startswith("drill ")]
+    assert verdicts == ["FAILS", "FAILS"]
+
+
+def test_every_drill_has_a_number_of_its_own_and_the_comparison_switches_its_rules_off() -> None:
+    assert len({item.number for item in DRILLS}) == len(DRILLS)
+    for item in DRILLS:
+        assert set(item.mutants) <= set(item.rules)
+        assert set(item.mutants) <= CONVENTIONAL | CONVENTIONAL_PLATFORM
+
+
+def test_the_readme_shows_what_the_results_say() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for row in json.loads(report.RESULTS.read_text(encoding="utf-8")):
+        assert f"| {row['id']} {row['name']}" in text
