@@ -5,7 +5,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
-JOBS ?= 2
+# Three on two cores: much of a test is waiting for a block or a process.
+JOBS ?= 3
 ARGS ?=
 ROUNDS ?= 200
 SEED ?=
@@ -14,7 +15,7 @@ FROM ?= 0
 SOURCES = $(shell for d in packages tests tools benchmarks drills; do \
 	[ -z "$$(find $$d -name '*.py' 2>/dev/null | head -n 1)" ] || echo $$d; done)
 
-.PHONY: help up demo drill test check bench mutants crashes clean lock tools dev browser changelog
+.PHONY: help up demo drill test long check bench mutants crashes clean lock tools dev browser changelog
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -46,8 +47,11 @@ bench: dev tools ## Measure; a table, and benchmarks/results.json
 drill: dev tools ## Attack the running platform in 18 ways and measure the take (ARGS='--only 3,7'; goes on where it was stopped)
 	@exec $(BIN)/python -m drills $(ARGS)
 
+long: dev tools ## The long versions of tests of which `make test` plays a slice
+	STRONGROOM_LONG=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --timeout 600 -m long $(ARGS)
+
 mutants: dev tools ## Plant named faults one at a time and see each caught by the tests
-	$(BIN)/python tools/mutants.py --jobs $(JOBS) $(ARGS)
+	$(BIN)/python tools/mutants.py --jobs 2 $(ARGS)
 
 crashes: dev tools ## Kill every process at every step, ROUNDS=200 times, and count the money (SEED=, FROM= to go on)
 	@exec $(BIN)/python tools/crashes.py --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED)) --from $(FROM) $(ARGS)

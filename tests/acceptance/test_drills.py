@@ -26,11 +26,11 @@ def drill(folder: Path, *arguments: str, seconds: float = 900):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_nothing_is_taken_and_what_a_conventional_house_loses_is_told(scratch: Path) -> None:
-    answer = drill(scratch / "drills", "--only", "3,7,14", "--results", str(scratch / "results.json"))
+    answer = drill(scratch / "drills", "--only", "7,14", "--results", str(scratch / "results.json"))
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
     rows = json.loads((scratch / "results.json").read_text())
-    assert [row["id"] for row in rows] == [3, 7, 14]
+    assert [row["id"] for row in rows] == [7, 14]
     for row in rows:
         assert set(row) == FIELDS
         assert (row["take"], row["client_shortfall"], row["passed"]) == ("0", "0", True)
@@ -41,11 +41,11 @@ def test_nothing_is_taken_and_what_a_conventional_house_loses_is_told(scratch: P
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_drills_fail_without_the_rules_that_they_own(scratch: Path) -> None:
-    answer = drill(scratch / "drills", "--only", "7,12", "--without", "output-unmatched,change-branch")
+    answer = drill(scratch / "drills", "--only", "7", "--without", "output-unmatched")
 
     assert answer.returncode == 1, answer.stdout + answer.stderr
     verdicts = [line.rpartition(" ")[2] for line in answer.stdout.splitlines() if line.startswith("drill ")]
-    assert verdicts == ["FAILS", "FAILS"]
+    assert verdicts == ["FAILS"]
 
 
 def test_every_drill_has_a_number_of_its_own_and_the_comparison_switches_its_rules_off() -> None:

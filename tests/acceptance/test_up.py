@@ -273,7 +273,7 @@ def secrets_are_in_files_only(folder: Path) -> None:
     files = [*folder.glob("**/passphrase"), *folder.glob("*/*.key")]
     files += [folder / "merchant" / "token", folder / "merchant" / "webhook-secret"]
     secrets = [file.read_bytes().strip() for file in files]
-    assert len(secrets) == 13  # seven passphrases, four Ethereum keys, a token, a webhooks' secret
+    assert len(secrets) == 14  # eight passphrases, four Ethereum keys, a token, a webhooks' secret
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             shown = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()

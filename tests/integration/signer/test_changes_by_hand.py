@@ -267,7 +267,7 @@ def leave(folder: Folder, text: bytes) -> None:
     folder.changing.write_text(json.dumps(body))
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.long), "after"])
 @pytest.mark.parametrize(
     ("what", "change"),
     [
@@ -293,7 +293,7 @@ def test_a_signer_killed_at_any_step_of_a_change_makes_it_once(root: Path, what:
     assert ok("verify", "--dir", str(folder.root))["policy"] == hashlib.sha256(CHANGED[change]).hexdigest()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.long), "after"])
 def test_a_signer_killed_while_it_issues_a_nonce_issues_one_that_can_be_used(root: Path, when: str):
     folder = _founded(root / "A", OLD, CHAIN)
     write_private(folder.asking, b"challenge\n", replace=True)

@@ -80,7 +80,11 @@ def test_both_sign_what_the_other_holds_and_the_witness_too(root: Path):
             assert file.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("step", STEPS)
+# The first step is played with every run, the others by `make long`.
+SLICE = [pytest.param(step, marks=() if at == 0 else pytest.mark.long) for at, step in enumerate(STEPS)]
+
+
+@pytest.mark.parametrize("step", SLICE)
 def test_a_signer_killed_around_each_step_signs_once_what_its_peer_holds(root: Path, step: str):
     folders = make_pair_folders(root)
     with running_pair(folders) as (first, second):
@@ -193,7 +197,7 @@ def test_a_stopped_signer_is_halted_by_its_next_start(root: Path):
         assert status(first).halt_reason == "thieves"
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_peer_killed_while_it_takes_rows_holds_them_whole_or_not_at_all(root: Path, after: bool):
     folders = make_pair_folders(root)
     with running_pair(folders) as (first, second):
