@@ -27,7 +27,9 @@ from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType
 from strongroom.outbound import jobs as outbound_jobs
 from strongroom.treasury.planning import Planner
+from strongroom.wallets import pools
 from strongroom.wallets import service as wallets
+from strongroom.wallets import store as wallet_store
 from strongroom.wallets.jobs import follow_coins
 from strongroom.wallets.model import KeySetKind, Purpose, WalletAddress
 from strongroom_core.ids import MerchantId
@@ -167,6 +169,12 @@ async def invoice_addresses(
     """
     if await wallets.intake(connection, CHAIN) is kind:
         return await wallets.hand_out(connection, CHAIN, merchant_id, Purpose.INVOICE, "test", count=count)
+    known = await connection.execute(
+        "SELECT branch FROM wallet_address WHERE chain = %s AND kind = %s AND merchant_id = %s LIMIT 1",
+        (CHAIN, kind, merchant_id),
+    )
+    branch = await pools.lock(connection, CHAIN, kind, (await known.fetchall())[0]["branch"])
+    await wallet_store.advance_branch(connection, await pools.extend(connection, branch, count))
     rows = await connection.execute(
         "UPDATE wallet_address SET purpose = 'invoice', reference = 'test', handed_out_at = clock_timestamp() "
         "WHERE id IN (SELECT id FROM wallet_address WHERE chain = %s AND kind = %s AND merchant_id = %s "
