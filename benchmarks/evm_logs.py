@@ -100,7 +100,7 @@ def with_others(logs: Sequence[Row], some: set[bytes], chance: random.Random) ->
     for log in logs:
         payment = payment_of(log_of(log))
         if payment is not None and payment.recipient not in some:
-            log = {**log, "topics": [*log["topics"][:2], "0x" + "00" * 12 + chance.randbytes(20).hex()]}  # noqa: PLW2901
+            log = {**log, "topics": [*log["topics"][:2], "0x" + "00" * 12 + chance.randbytes(20).hex()]}  # noqa: PLW2901 -- the changed log is the one to keep
         changed.append(log)
     return msgspec.json.encode(changed)
 

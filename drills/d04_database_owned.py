@@ -148,7 +148,7 @@ async def _on_a_copy(world: World) -> AsyncIterator[None]:
 async def _exchange(world: World, *statements: str) -> None:
     supervisor = world.scene.supervisor
     down = [await supervisor.take_down(name) for name in PROCESSES]
-    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('{DATABASE}', '{KEPT}')"  # noqa: S608
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('{DATABASE}', '{KEPT}')"  # noqa: S608 -- two constants
     with contextlib.closing(supervisor.postgres.superuser()) as connection:
         for statement in statements:
             connection.execute(end.encode())

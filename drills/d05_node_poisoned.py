@@ -43,7 +43,7 @@ async def attack(world: World) -> None:
         await asyncio.sleep(3.0)
     finally:
         await world.outside.mine(2 * DEEP)
-        await _node(world, "setnetworkactive", True)  # noqa: FBT003
+        await _node(world, "setnetworkactive", True)  # noqa: FBT003 -- as the node's RPC has it
         await _node(world, "addnode", f"127.0.0.1:{world.scene.environment.ports['outside_p2p']}", "onetry")
     await until("the platform's node back on everybody's chain", lambda: _joined(world), 60)
     await _go_on(world)

@@ -170,7 +170,7 @@ class Proxy:
     asked: list[str] = field(default_factory=list)
 
     def answer(self, body: bytes) -> bytes:
-        request = urllib.request.Request(self.node_url, body, {"Content-Type": "application/json"})  # noqa: S310
+        request = urllib.request.Request(self.node_url, body, {"Content-Type": "application/json"})  # noqa: S310 -- the test's own node
         with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310 - the loopback address
             answers = json.loads(response.read())
         questions = json.loads(body)

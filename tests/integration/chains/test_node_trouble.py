@@ -41,7 +41,8 @@ async def test_a_node_that_dies_is_down_and_its_return_is_noticed(scene: Scene, 
         await _tip_at(scene, ChainStatus.OK)
         scene.node.rpc("loadwallet", "miner")
         txid = scene.node.pay(address, 8_000)
-        scene.node.mine()
+        (block,) = scene.node.mine()
+        assert txid in scene.node.rpc("getblock", block)["tx"]
         assert txid in (await scene.synced()).confirmed
 
 

@@ -180,19 +180,6 @@ async def prepare(
         await wallets.prepare_merchant(connection, chain, merchant_id, branch, count)
 
 
-@asynccontextmanager
-async def heard_by_pages(pool: Pool) -> AsyncIterator[list[str]]:
-    """Listen as the checkout pages do; after the block the list holds the ids of the invoices that changed."""
-    heard: list[str] = []
-    async with pool.connection() as listener:
-        await listener.set_autocommit(True)
-        await listener.execute("LISTEN invoice")
-        yield heard
-        heard += [notice.payload async for notice in listener.notifies(timeout=5, stop_after=1)]
-        await listener.execute("UNLISTEN *")
-        await listener.set_autocommit(False)
-
-
 def topics(database: Database, key: str) -> list[str]:
     """Which events the outbox has of an object, oldest first."""
     rows = database.execute("SELECT topic FROM outbox_event WHERE key = %s ORDER BY id", key)

@@ -12,8 +12,9 @@ from strongroom.invoices import jobs, service
 from strongroom.invoices.model import Invoice
 from strongroom.wallets.model import KeySetKind, Purpose
 from strongroom_core.ids import DepositId
+from tests.fixtures.notices import heard
 from tests.fixtures.postgres import Database
-from tests.integration.invoices.shop import Shop, heard_by_pages, new_address_id, topics
+from tests.integration.invoices.shop import Shop, new_address_id, topics
 
 DUE = 1_000_000  # of every invoice here; 0.5 % tolerance: 995,000 is enough
 
@@ -197,12 +198,12 @@ async def test_the_dispatcher_brings_deposits_to_invoices_and_wakes_pages(shop: 
     word = shop.word(invoice, "seen", DUE)
     dispatcher = Dispatcher()
     dispatcher.into(jobs.deposit_sink(shop.settings, shop.clock))
-    async with heard_by_pages(shop.api) as heard:
+    async with heard(shop.api, "invoice") as told:
         async with transaction(shop.worker) as connection:
             await publish(connection, word.topic, word.key, word.payload)
         while await dispatcher.run_once(shop.worker):
             pass
-    assert heard == [invoice.id]
+    assert told == [invoice.id]
     assert (await shop.get(invoice)).status.value == "processing"
 
 
@@ -210,9 +211,9 @@ async def test_confirmations_alone_wake_the_page_but_tell_the_merchant_nothing(s
     invoice = await shop.invoice()
     deposit = await shop.pay(invoice, "seen", DUE)
     before = topics(pg, invoice.id)
-    async with heard_by_pages(shop.api) as heard:
+    async with heard(shop.api, "invoice") as told:
         await shop.pay(invoice, "confirming", DUE, deposit_id=deposit, confirmations=1)
-    assert heard == [invoice.id]
+    assert told == [invoice.id]
     assert topics(pg, invoice.id) == before
     assert (await shop.get(invoice)).payments[0].confirmations == 1
 
@@ -221,9 +222,9 @@ async def test_expiry_moves_each_due_invoice_once(shop: Shop, pg: Database) -> N
     made = [await shop.invoice() for _ in range(3)]
     kept = await shop.invoice(expires_in_seconds=5_000)
     shop.clock.forward(seconds=900)
-    async with heard_by_pages(shop.api) as heard:
+    async with heard(shop.api, "invoice") as told:
         assert await shop.expire() == 3
-    assert heard[0] in {invoice.id for invoice in made}
+    assert told[0] in {invoice.id for invoice in made}
     assert await shop.expire() == 0
     assert [(await shop.get(invoice)).status.value for invoice in (*made, kept)] == ["expired"] * 3 + ["new"]
     assert topics(pg, made[0].id) == ["invoice.created", "invoice.expired"]

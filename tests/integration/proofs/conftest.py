@@ -31,10 +31,9 @@ def link(process: SignerProcess, node: MiningNode) -> None:
 @pytest.fixture
 def platform_node(make_bitcoin_node: NodeFactory) -> MiningNode:
     node = make_bitcoin_node(prepare=False)
-    # A hundred blocks mined at once run ahead of the clock, and a signer whose clock is behind its chain does nothing.
+    # Blocks mined at once run ahead of the clock, and a signer whose clock is behind its chain does nothing.
     node.rpc("setmocktime", int(time.time()) - 3_600)
     node.prepare()
-    node.rpc("setmocktime", 0)
     return node
 
 

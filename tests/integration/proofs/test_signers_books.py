@@ -14,6 +14,7 @@ from strongroom.proofs.jobs import make_books_readings, make_comparison
 from strongroom.proofs.model import Difference
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import REGTEST_BTC
+from tests.fixtures.notices import heard
 from tests.integration.outbound.world import Shop, World
 from tests.integration.proofs.showing import Showing
 from tests.unit.signer.kit import ASSET, KEEPING_BOOKS, SHOP
@@ -87,6 +88,9 @@ async def test_a_payout_waits_until_both_signers_have_seen_the_deposit(office: O
     await world.pay(shop, shop.intent(PAYOUT, SHOP))
     assert await office.planned() == 0
     assert world.pg.execute("SELECT state, unproven FROM treasury_payable") == [("queued", True)]
+    async with heard(world.worker, "treasury", seconds=0.5) as notices:
+        assert await office.planned() == 0
+    assert notices == []  # else the planner would wake itself for as long as the payout waits
     await office.prove()
     assert await office.cover(shop) == FUND
     assert await office.planned() == 1

@@ -76,7 +76,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def terminal(monkeypatch: pytest.MonkeyPatch, *typed: str) -> None:
     answers = iter(typed)
-    ask: Callable[[str], str] = lambda _: next(answers)  # noqa: E731
+    ask: Callable[[str], str] = lambda _: next(answers)  # noqa: E731 -- one line of a fake prompt
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr(getpass, "getpass", ask)
 

@@ -77,7 +77,7 @@ def test_the_operator_decides_sooner(depegged: frozenset[str]) -> None:
 
 
 @pytest.mark.parametrize("decide", [rules.accept, rules.refuse])
-def test_only_an_invoice_that_waits_for_par_is_decided(decide) -> None:  # noqa: ANN001
+def test_only_an_invoice_that_waits_for_par_is_decided(decide) -> None:  # noqa: ANN001 -- Hypothesis gives it
     for usual in (priced(), rules.judge(priced(payment(DUE, PaymentState.CREDITED)), START).invoice):
         with pytest.raises(InvoiceNotHeldError):
             decide(usual, START)

@@ -102,7 +102,7 @@ def test_judging_twice_is_judging_once(came: list[Payment], now: datetime) -> No
 
 
 @given(payments, moments, st.randoms(use_true_random=False))
-def test_the_outcome_does_not_depend_on_the_order_of_payments(came: list[Payment], now: datetime, random) -> None:  # noqa: ANN001
+def test_the_outcome_does_not_depend_on_the_order_of_payments(came: list[Payment], now: datetime, random) -> None:  # noqa: ANN001 -- Hypothesis gives it
     shuffled = list(came)
     random.shuffle(shuffled)
     one = rules.judge(make_invoice(payments=tuple(came)), now).invoice

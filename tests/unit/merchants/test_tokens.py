@@ -29,7 +29,7 @@ def test_anything_else_is_no_token(text: str) -> None:
 
 
 @pytest.mark.parametrize("change", [lambda t: t[:-1], lambda t: t + "a", lambda t: t.upper(), lambda t: t + "\n"])
-def test_a_token_a_little_off_is_no_token(change) -> None:  # noqa: ANN001
+def test_a_token_a_little_off_is_no_token(change) -> None:  # noqa: ANN001 -- a parameter
     assert rules.token_id_of(change(rules.new_secret_text(TokenId.new()))) is None
 
 

@@ -61,7 +61,7 @@ def test_what_is_no_price_is_refused(body: bytes) -> None:
 
 
 @given(st.decimals(min_value="0.00000001", max_value="1000000000", places=8))
-def test_a_json_number_is_read_as_exactly_as_text(price) -> None:  # noqa: ANN001
+def test_a_json_number_is_read_as_exactly_as_text(price) -> None:  # noqa: ANN001 -- a parameter
     as_number = f'{{"ask": {price}, "bid": {price}}}'.encode()
     as_text = json.dumps({"ask": str(price), "bid": str(price)}).encode()
     assert rules.parse_coinbase(as_number) == rules.parse_coinbase(as_text) == Fraction(price)

@@ -158,6 +158,14 @@ class Clock:
         return self.now
 
 
+def enrol(signer: Signer, enrolled: dict[str, EnrolledMerchant]) -> None:
+    """Put merchants in force as a statement or a file would; what is in force already is no row again."""
+    text = render(enrolled)
+    if hashlib.sha256(text).hexdigest() != signer.books.enrolment_hash:
+        signer.change(lambda _, now: records.enrolment_row(now, text))
+    signer.enrolment = enrolled
+
+
 @dataclass
 class Bench:
     """A signer over a real journal in a folder; ``restart`` closes it and reads everything again."""
@@ -177,7 +185,7 @@ class Bench:
             journal.append(records.genesis(self.clock.now, self.name, key.master.fingerprint, self.policy, self.text))
         books = read_books(journal)
         self.signer = Signer(KEYS[self.name], self.policy, {}, journal, books, self.clock)
-        self.signer.enrol(self.enrolment, render(self.enrolment))
+        enrol(self.signer, self.enrolment)
 
     def restart(self) -> None:
         self.close()

@@ -15,7 +15,6 @@ from strongroom_core.messages import JournalRow, Refused
 from strongroom_core.wire import Message
 from strongroom_signer import records
 from strongroom_signer.decide import Signer
-from strongroom_signer.enrolment import render
 from strongroom_signer.errors import NotJudgedError
 from strongroom_signer.host import read_books
 from strongroom_signer.journal import Journal, open_writer
@@ -27,7 +26,7 @@ from strongroom_signer.peers import PeerLink
 from strongroom_signer.policy import Policy, parse_policy
 from strongroom_signer.server import Server, unix_listener
 from strongroom_signer.streaming import WitnessStream
-from tests.unit.signer.kit import ALONE, DEPLOYMENT, KEYS, Clock, merchants, policy_text
+from tests.unit.signer.kit import ALONE, DEPLOYMENT, KEYS, Clock, enrol, merchants, policy_text
 
 IDENTITIES = {name: bytes(KEYS[name].identity.verify_key) for name in ("A", "B")}
 
@@ -131,7 +130,7 @@ class Host:
 
     def enrol(self) -> None:
         """What a start does once it is settled; a signer that is not settled leaves it for later."""
-        self.signer.enrol(merchants(), render(merchants()))
+        enrol(self.signer, merchants())
 
     def close(self) -> None:
         """The signer dies; its door says nothing more."""

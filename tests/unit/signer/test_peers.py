@@ -13,7 +13,7 @@ from strongroom_core.peer_messages import HeadIs, HeadRequest, PushRequest
 from strongroom_core.wire import Message
 from strongroom_signer import records
 from strongroom_signer.journal import row_hash
-from tests.unit.signer.kit import KEYS, NOW, coin, intent, merchants, payout, sign, void
+from tests.unit.signer.kit import KEYS, NOW, coin, enrol, intent, merchants, payout, sign, void
 from tests.unit.signer.pair_kit import Host, Pair, pair, pair_text
 
 
@@ -255,7 +255,7 @@ def test_another_policy_or_other_merchants_at_the_peer_are_a_refusal(signers: Pa
     assert signers.a.tag(draft().request()) == "signed"
 
     other = merchants(per_payout=1)
-    signers.b.signer.enrol(other, b"# other merchants")
+    enrol(signers.b.signer, other)
     assert signers.a.tag(draft(1).request()) == "peer-policy"
 
 
@@ -431,7 +431,7 @@ def test_each_rule_can_be_switched_off_by_its_tag(off: str):
         elif off == "clock":
             made.a.signer.clock = OwnClock(NOW + 86_400)
         else:
-            made.b.signer.enrol({}, b"# none")
+            enrol(made.b.signer, {})
         assert made.a.tag(draft(1, expires_at=NOW + 400 * 86_400).request()) == "signed"
 
 

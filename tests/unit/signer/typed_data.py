@@ -9,7 +9,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 _LIMIT = sys.getrecursionlimit()
-from eth_account.messages import encode_typed_data  # noqa: E402
+from eth_account.messages import encode_typed_data  # noqa: E402 -- between two readings of the limit
 
 # One of its dependencies raises the limit to 100,000 for the whole process: deep JSON would then crash the stack.
 sys.setrecursionlimit(min(_LIMIT, 1_000))

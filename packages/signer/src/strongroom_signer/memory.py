@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
@@ -183,14 +182,6 @@ class Memory(ABC):
                 row = self._append(body)
                 self._use(body)
                 log("change-due", changed=body["kind"], row=row)
-
-    def enrol(self, enrolment: Enrolment, text: bytes) -> None:
-        """Use these merchants from now on; a change is journalled first."""
-        with self._lock:
-            may_judge(self, agree=False)
-            if hashlib.sha256(text).hexdigest() != self.books.enrolment_hash:
-                self._append(records.enrolment_row(self.clock(), text))
-            self.enrolment = enrolment
 
     def use_documents(self) -> None:
         """Decide by the policy and the merchants that the journal says are in force."""

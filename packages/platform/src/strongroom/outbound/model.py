@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from strongroom_core.ids import HoldId, MerchantId, PayoutId, SlotId
 from strongroom_core.intents import PaymentIntent, SignedIntent
+from strongroom_core.refusals import RefusalTag
 
 
 class SlotKind(StrEnum):
@@ -46,6 +47,18 @@ class VersionState(StrEnum):
     REPLACED = "replaced"
     ABANDONED = "abandoned"
 
+
+# A signer has not been shown yet what the chain brought: what nobody signed is planned again once it may have been.
+UNPROVEN_TAGS: Final = frozenset(
+    {
+        RefusalTag.BALANCE_MERCHANT,
+        RefusalTag.BALANCE_HOUSE,
+        RefusalTag.MERCHANT_FROZEN,
+        RefusalTag.COIN_UNPROVEN,
+    }
+)
+# These say that the chain tx costs too much: payouts that nobody signed may be planned again, at another rate.
+COST_TAGS: Final = frozenset({RefusalTag.FEE_RATE, RefusalTag.FEE_ABSOLUTE})
 
 # A reorg takes `confirmed` back to `broadcast`. `abandoned` is reached before signing by voids, later by a conflict;
 # what a block has all the same (a coin came back, or signers broke a promise) goes on from there.

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from strongroom.outbound.model import Answer, AnswerState, SignerState, Version
+from strongroom.outbound.model import COST_TAGS, UNPROVEN_TAGS, Answer, AnswerState, SignerState, Version
 from strongroom_core.refusals import RefusalTag
 
 BATCH_REFUSED: Final = "batch-refused"
@@ -31,18 +31,6 @@ WAIT_TAGS: Final = frozenset(
         RefusalTag.JOURNAL_FORKED,
     }
 )
-# A signer has not been shown yet what the chain brought: what nobody signed is planned again once it may have been.
-UNPROVEN_TAGS: Final = frozenset(
-    {
-        RefusalTag.BALANCE_MERCHANT,
-        RefusalTag.BALANCE_HOUSE,
-        RefusalTag.MERCHANT_FROZEN,
-        RefusalTag.COIN_UNPROVEN,
-    }
-)
-# These say that the chain tx costs too much: payouts that nobody signed may be planned again, at another rate.
-COST_TAGS: Final = frozenset({RefusalTag.FEE_RATE, RefusalTag.FEE_ABSOLUTE})
-
 _READABLE: Final[dict[str, str]] = {
     RefusalTag.INTENT_UNSIGNED: "the signature on the payout is not of the merchant's enrolled key",
     RefusalTag.INTENT_EXPIRED: "the payout expired before the signers saw it",

@@ -10,18 +10,13 @@ from strongroom.infra import outbox
 from strongroom.infra.database import Connection
 from strongroom.infra.outbox import OutboxEvent
 from strongroom.outbound import service as outbound
-from strongroom.outbound.model import Outcome
+from strongroom.outbound.model import COST_TAGS, UNPROVEN_TAGS, Outcome
 from strongroom.treasury import store
 from strongroom.treasury.model import PayableState, Queued
-from strongroom_core.refusals import RefusalTag
 
 _log = structlog.get_logger(__name__)
 # The same payable refused this often without a name for what is wrong is given up: it would be refused for ever.
 ATTEMPTS_MAX: Final = 3
-_COST_TAGS: Final = frozenset({RefusalTag.FEE_RATE, RefusalTag.FEE_ABSOLUTE})
-_UNPROVEN_TAGS: Final = frozenset(
-    {RefusalTag.BALANCE_MERCHANT, RefusalTag.BALANCE_HOUSE, RefusalTag.MERCHANT_FROZEN, RefusalTag.COIN_UNPROVEN}
-)
 COST_WAIT_SECONDS: Final = 60
 UNPROVEN_WAIT_SECONDS: Final = 5
 AGAIN_SECONDS: Final = 1
@@ -75,7 +70,7 @@ async def on_breach_over(_: Connection, event: OutboxEvent) -> None:
 
 async def _again(connection: Connection, item: Queued, tag: str, reason: str, *, alone: bool) -> None:
     payout = item.payment.payout_id
-    blamed = alone and bool(tag) and tag not in _COST_TAGS | _UNPROVEN_TAGS
+    blamed = alone and bool(tag) and tag not in COST_TAGS | UNPROVEN_TAGS
     seconds = _wait_seconds(tag)
     await store.run(connection, "queue_again", payout=payout, tries=int(blamed), seconds=seconds)
     if blamed and item.attempts + 1 >= ATTEMPTS_MAX:
@@ -87,6 +82,6 @@ async def _again(connection: Connection, item: Queued, tag: str, reason: str, *,
 
 
 def _wait_seconds(tag: str) -> int:
-    if tag in _COST_TAGS:
+    if tag in COST_TAGS:
         return COST_WAIT_SECONDS
-    return UNPROVEN_WAIT_SECONDS if tag in _UNPROVEN_TAGS else AGAIN_SECONDS
+    return UNPROVEN_WAIT_SECONDS if tag in UNPROVEN_TAGS else AGAIN_SECONDS

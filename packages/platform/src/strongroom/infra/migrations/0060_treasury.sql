@@ -26,7 +26,8 @@ CREATE TABLE treasury_payable (
 );
 CREATE INDEX treasury_payable_queue ON treasury_payable (chain, enqueued_at) WHERE state = 'queued';
 CREATE INDEX treasury_payable_slot ON treasury_payable (slot_id) WHERE state = 'slotted';
-CREATE TRIGGER treasury_payable_wake AFTER INSERT OR UPDATE ON treasury_payable
+-- Of its state alone: the planner marks what waits as short or unproven, and would wake itself again and again.
+CREATE TRIGGER treasury_payable_wake AFTER INSERT OR UPDATE OF state ON treasury_payable
     FOR EACH STATEMENT EXECUTE FUNCTION notify_channel('treasury');
 
 -- Merchants whose last judged payout was signed by both signers share chain txs; all others ride alone, so that a
