@@ -16,7 +16,7 @@ from strongroom_core.abi import address_text
 from strongroom_core.evm import encode_transfer
 
 _LIMIT = sys.getrecursionlimit()
-from eth_account import Account  # noqa: E402 -- after the check that it is there
+from eth_account import Account  # noqa: E402 -- between two readings of the limit
 
 # One of its dependencies raises the limit to 100,000 for the whole process: deep JSON would then crash the stack.
 sys.setrecursionlimit(min(_LIMIT, 1_000))
