@@ -15,7 +15,7 @@ FROM ?= 0
 SOURCES = $(shell for d in packages tests tools benchmarks drills; do \
 	[ -z "$$(find $$d -name '*.py' 2>/dev/null | head -n 1)" ] || echo $$d; done)
 
-.PHONY: help up demo drill test long check bench mutants crashes clean lock tools dev browser changelog
+.PHONY: help up demo drill test long check bench mutants crashes clean lock tools trace dev browser changelog
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -72,6 +72,9 @@ tools: .python
 	@$(PYTHON) tools/bootstrap.py runtime
 	@$(PYTHON) tools/fetch_bitcoind.py
 	@$(PYTHON) tools/fetch_anvil.py
+
+trace: .python
+	@$(PYTHON) tools/bootstrap.py trace
 
 dev: .python
 	@$(PYTHON) tools/bootstrap.py dev

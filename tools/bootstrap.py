@@ -1,7 +1,8 @@
 """Make `.venv` and what belongs in it, from nothing but Python 3.11 or newer; `make` calls this before everything else.
 
-`bootstrap.py runtime` sets up what `strongroom up` needs, `bootstrap.py dev` what the tests and checks need too. Every
-package is locked by hash (requirements/). A stamp remembers what was installed, so that the next run does nothing.
+`bootstrap.py runtime` sets up what `strongroom up` needs, `bootstrap.py trace` what `strongroom-trace` needs beside it,
+`bootstrap.py dev` what the tests and checks need too. Every package is locked by hash (requirements/). A stamp
+remembers what was installed, so that the next run does nothing.
 
 Standard library only.
 """
@@ -26,7 +27,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 VENV = CHECKOUT / ".venv"
 REQUIREMENTS = CHECKOUT / "requirements"
 PACKAGES = ("core", "client", "signer", "platform", "tracing")
-LOCKS = {"runtime": ("runtime.txt", "signer.txt"), "dev": ("dev.txt",)}
+LOCKS = {
+    "runtime": ("runtime.txt", "signer.txt"),
+    "trace": ("runtime.txt", "signer.txt", "tracing.txt"),
+    "dev": ("dev.txt",),
+}
+WIDER = {"runtime": ("trace", "dev"), "trace": ("dev",), "dev": ()}  # environments that hold all of another
 OLDEST_PYTHON = (3, 11)
 SYSTEM_WHEELS = Path("/usr/share/python-wheels")
 
@@ -47,7 +53,7 @@ def main() -> int:
 
 def prepare(kind: str) -> None:
     """Install whatever of an environment is missing or out of date."""
-    if is_current(kind) or (kind == "runtime" and is_current("dev")):
+    if any(is_current(enough) for enough in (kind, *WIDER[kind])):
         return
     started = time.monotonic()
     if not works(VENV / "bin" / "python"):

@@ -24,5 +24,6 @@ compile() { # compile OUTPUT ARGUMENTS…
 compile dev.txt packages/*/pyproject.toml --group pyproject.toml:dev
 compile runtime.txt -c requirements/dev.txt packages/platform/pyproject.toml packages/client/pyproject.toml
 compile signer.txt -c requirements/dev.txt packages/signer/pyproject.toml
+compile tracing.txt -c requirements/dev.txt packages/tracing/pyproject.toml
 compile bootstrap.txt -c requirements/dev.txt requirements/bootstrap.in
 compile node.txt requirements/node.in

@@ -88,7 +88,7 @@ def test_the_locks_agree_on_every_version() -> None:
         return {package: version for package, _, version in pins}
 
     everything = versions("dev.txt")
-    for name in ("runtime.txt", "signer.txt"):
+    for name in ("runtime.txt", "signer.txt", "tracing.txt"):
         assert versions(name).items() <= everything.items(), name
     shared = versions("bootstrap.txt").keys() & everything.keys()
     assert {key: versions("bootstrap.txt")[key] for key in shared} == {key: everything[key] for key in shared}

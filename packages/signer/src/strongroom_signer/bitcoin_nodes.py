@@ -109,8 +109,9 @@ class BitcoinNode:
         headers = {"Authorization": self._authorization(), "Content-Type": "application/json"}
         parts = urlsplit(self._link.url)
         connection.request("POST", parts.path or "/", body, headers)
-        response = connection.getresponse()
-        data = b"".join(_read(connection, response, end_seconds))
+        # An answer that says "close" keeps the socket to itself: closing the connection alone would leak it.
+        with connection.getresponse() as response:
+            data = b"".join(_read(connection, response, end_seconds))
         if response.status in {401, 403}:
             message = f"{self.name} does not let us in (HTTP {response.status})"
             raise NodeError(message)

@@ -122,8 +122,9 @@ class EvmNode:
             with _ended_after(connection.sock, self._timeout_seconds):
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request("POST", target, body, self._headers(parts.username, parts.password))
-                response = connection.getresponse()
-                answer = response.read(MAX_ANSWER_BYTES + 1)
+                # An answer that says "close" keeps the socket to itself: closing the connection alone would leak it.
+                with connection.getresponse() as response:
+                    answer = response.read(MAX_ANSWER_BYTES + 1)
         finally:
             connection.close()
         if response.status != HTTP_OK or len(answer) > MAX_ANSWER_BYTES:

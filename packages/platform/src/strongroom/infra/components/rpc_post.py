@@ -24,8 +24,8 @@ def post(
     try:
         headers = {"Content-Type": "application/json", **authorization()}
         connection.request("POST", path, body, headers)
-        response = connection.getresponse()
-        data = response.read()
+        with connection.getresponse() as response:
+            data = response.read()
     except (OSError, http.client.HTTPException) as error:
         message = f"no answer on {LOOPBACK}:{port}: {error}"
         raise NodeUnreachableError(message) from error
