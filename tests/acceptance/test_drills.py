@@ -23,18 +23,27 @@ def drill(folder: Path, *arguments: str, seconds: float = 900):
     return run(sys.executable, "-m", "drills", "--dir", str(folder), "--intents", "400", *arguments, seconds=seconds)
 
 
+# What ten minutes beside all other tests hold. The rest, and drill 3 with its 100,000 intents, is `make drill`.
+SLICE = (1, 2, 4, 6, 7, 8, 12, 14, 15, 16, 18)
+BOUNDED = {2, 15, 16}  # a thief may take something there, as much as a formula says
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_nothing_is_taken_and_what_a_conventional_house_loses_is_told(scratch: Path) -> None:
-    answer = drill(scratch / "drills", "--only", "7,14", "--results", str(scratch / "results.json"))
+@pytest.mark.timeout(1500)
+def test_nothing_beyond_its_bound_is_taken_and_what_a_conventional_house_loses_is_told(scratch: Path) -> None:
+    only = ",".join(map(str, SLICE))
+    answer = drill(scratch / "drills", "--only", only, "--results", str(scratch / "results.json"), seconds=1400)
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
     rows = json.loads((scratch / "results.json").read_text())
-    assert [row["id"] for row in rows] == [7, 14]
+    assert [row["id"] for row in rows] == list(SLICE)
     for row in rows:
         assert set(row) == FIELDS
-        assert (row["take"], row["client_shortfall"], row["passed"]) == ("0", "0", True)
-        assert int(row["conventional_take"]) > 0
+        assert int(row["take"]) <= int(row["bound"])
+        assert int(row["bound"]) == 0 or row["id"] in BOUNDED
+        assert (row["client_shortfall"], row["passed"]) == ("0", True)
+        assert row["detected_seconds"] is not None
+        assert int(row["conventional_take"]) > int(row["take"])
     assert processes_of(scratch / "drills") == []
 
 
