@@ -1,4 +1,4 @@
-"""What `strongroom status` says of money above the hot band and of voids that no signer promises."""
+"""What `strongroom status` says of money above the hot band, of voids nobody promises and of proofs not taken."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ VOID = """INSERT INTO outbound_void (payout_id, merchant_id, chain, amount, fee,
 VALUES ('pay_x', 'mer_x', %s, 1, 0, 'hld_x', '', '', '', '', 'cancelled', '', '', 'A does not answer', 3)"""
 BAND = """INSERT INTO treasury_band (chain, asset, held, high, above, since, measured_at)
 VALUES (%s, %s, 500000000, 200000000, 300000000, now() - interval '1 hour', now())"""
+
+SILENT = """INSERT INTO proof_signer (signer, chain, tag, reason, attempts, retry_at, asked_at)
+VALUES ('A', %s, 'chain-view', 'its nodes disagree', 2, now(), now())"""
+OPEN = """INSERT INTO proof_wanted (subject, kind, chain, txid, place, height, block_hash)
+VALUES ('slt_x', 'conflict', %s, '', 0, 7, '')"""
 
 
 def status(config: Path, folder: Path, *options: str) -> str:
@@ -39,3 +44,14 @@ def test_status_shows_size_and_age_above_the_band_and_voids_that_wait(pg: Databa
     table = status(config, tmp_path)
     assert "Hot band" in table
     assert "pay_x" in table
+
+
+def test_status_shows_what_a_signer_has_not_been_shown_and_why(pg: Database, tmp_path: Path) -> None:
+    config = write_settings(tmp_path, pg, 1, deployment="test", rates={"BTC/EUR": "50000"}, chain=NO_NODE)
+    assert json.loads(status(config, tmp_path, "--json"))["unproven"] == []
+
+    pg.execute(SILENT, CHAIN)
+    pg.execute(OPEN, CHAIN)
+    [row] = json.loads(status(config, tmp_path, "--json"))["unproven"]
+    assert (row["signer"], row["waiting"], row["refused"], row["said"]) == ("A", 1, 0, "its nodes disagree")
+    assert row["since"] is not None

@@ -35,7 +35,7 @@ from strongroom.processes.commands.context import (
     transaction_as,
 )
 from strongroom.proofs import service as proofs
-from strongroom.proofs.model import Difference
+from strongroom.proofs.model import Difference, Unproven
 from strongroom.rates import service as rates
 from strongroom.reconciliation import service as reconciliation
 from strongroom.reconciliation.model import Report
@@ -167,6 +167,7 @@ async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         "relayers": [],
         "forwarders": [],
         "books differ": [],
+        "unproven": [],
     }
     async with transaction_as(settings, "auditor") as connection:
         found["stablecoins"] = [rates.par_facts(state) for state in await rates.par_states(connection)]
@@ -187,6 +188,9 @@ async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         found["relayers"] = await evm.relayer_rows(connection)
         found["forwarders"] = await evm.forwarder_rows(connection)
         found["books differ"] = [_difference_row(item) for item in await proofs.differences(connection)]
+        found["unproven"] = [
+            _unproven_row(item) for item in await proofs.unproven(connection) if item.count or item.tag
+        ]
         for stop in stops.Stop:
             for scope in ("*", *(chain.id for chain in settings.chains)):
                 why = await stops.stopped(connection, stop, scope)
@@ -230,6 +234,18 @@ def _band_row(asset: Asset, status: BandStatus) -> dict[str, Any]:
         "since": status.since.isoformat() if status.since else None,
         "age_seconds": age,
         "measured_at": status.measured_at.isoformat(),
+    }
+
+
+def _unproven_row(item: Unproven) -> dict[str, Any]:
+    """What a signer has not been shown yet: payouts from it wait."""
+    return {
+        "chain": item.chain,
+        "signer": item.signer,
+        "waiting": item.count,
+        "refused": item.refused,
+        "since": item.since and item.since.isoformat(),
+        "said": item.reason or None,
     }
 
 
