@@ -22,7 +22,8 @@ from faults import CHECKOUT, Mutant, Result, StaleError, Verdict
 
 COPIED: Final = ("packages", "tests", "tools", "benchmarks", "drills", "pyproject.toml")
 SOURCES: Final = tuple(f"packages/{name}/src" for name in ("core", "client", "signer", "platform", "tracing"))
-MODULES: Final = ("strongroom_core", "strongroom_client", "strongroom_signer", "strongroom")
+MODULES: Final = ("strongroom_core", "strongroom_client", "strongroom_signer", "strongroom", "strongroom_tracing")
+SHARED: Final = "STRONGROOM_SHARED_DATA"  # recorded data beside the checkout; without it tests skip, and faults survive
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- our folder in it is 0700 and has a random name
 TIMEOUT_SECONDS: Final = 300
 BASELINE_TIMEOUT_SECONDS: Final = 3600
@@ -46,7 +47,7 @@ class Workshop:
             _copy(root / name, folder / name)
         if (root / ".tools").exists():
             (folder / ".tools").symlink_to(root / ".tools")
-        self._environment = _environment(folder)
+        self._environment = _environment(folder, root)
         self._check_imports()
 
     def _check_imports(self) -> None:
@@ -119,10 +120,11 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, root: Path) -> dict[str, str]:
     # Without what an outer run of pytest has left in it for its own workers.
     outer = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST_", "STRONGROOM_"))}
-    return outer | {"PYTHONPATH": os.pathsep.join(str(folder / source) for source in SOURCES)}
+    paths = os.pathsep.join(str(folder / source) for source in SOURCES)
+    return outer | {"PYTHONPATH": paths, SHARED: os.environ.get(SHARED, str(root.parent / "shared" / "data"))}
 
 
 def _rewrite(file: Path, text: str) -> None:
