@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, signer, whole
+from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, signer, tracing, whole
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -29,6 +29,7 @@ SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
     "signer": signer.run,
     "addresses": addresses.run,
     "invoices": invoices.run,
+    "tracing": tracing.run,
     "whole": whole.run,
 }
 

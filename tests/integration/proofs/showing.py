@@ -103,6 +103,13 @@ class Showing:
         await self.turn()
         return self.open() == 0
 
+    async def settled_by_one(self) -> bool:
+        """Whether, after a turn, a signer has everything beyond the horizon."""
+        self.world.clock.ahead += timedelta(seconds=2)
+        await self.turn()
+        rows = self.world.pg.execute("SELECT signer FROM proof_answer GROUP BY signer HAVING bool_and(settled)")
+        return len(rows) == 1
+
     async def shown_in(self, block: str) -> bool:
         """Whether, after a turn, everybody has everything from this block."""
         self.world.clock.ahead += timedelta(seconds=2)

@@ -80,6 +80,10 @@ async def test_a_signer_that_was_away_catches_up_with_a_backlog_in_batches(
     away = next(item for item in await showing.unproven() if item.signer == "B")
     assert (away.count, away.tag) == (16, "")
     assert "does not answer" in away.reason
+    # Beyond the horizon nothing more is expected of A; of B all of it still is.
+    await world.mine(HORIZON)
+    await wait_until(showing.settled_by_one)
+    assert showing.open() == 16
     world.processes[1].start()
     await showing.until({("A", "proven", ""), ("B", "proven", "")}, count=32)
     assert [len(items) for items in showing.journalled("deposits")] == [16, 16]

@@ -1,1 +1,1 @@
-"""Strongroom's tracing: it will follow and mark stolen funds. Placed here; the engine is built by a later issue."""
+"""Strongroom's tracing: where stolen money is now, exactly. It works alone and knows nothing of the platform."""

@@ -1,0 +1,105 @@
+"""A case on account chains as a file of JSON, so that a question can be kept, read by people, and asked again.
+
+    {"marks": [{"claim": "shop", "transfer": "0x…:coin0", "amount": "100"}],   in the order of report; no amount: all
+     "thieves": [{"claim": "shop", "address": "0x…", "since": 1, "until": 9}],   whatever came to an address
+     "stops": {"0x…": "Exchange"}, "pools": {"0x…": "Pool"},
+     "bridges": [{"paid_in": "…", "paid_out": "…", "evidence": "…", "confidence": 90}],
+     "openings": [{"address": "0x…", "asset": "eip155:1/slip44:60", "amount": "5"}],
+     "smallest": {"eip155:1/slip44:60": "1000"},
+     "genuine": [{"chain": "eip155:1", "contract": "0x…", "symbol": "X", "decimals": 18, "wraps": false,
+                  "source": "…"}]}
+
+Amounts are base units as decimal text. Everything may be left out but the marks or thieves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from strongroom_tracing.accounts.errors import QuestionError, SourceError
+from strongroom_tracing.accounts.genuine import Genuine, Token
+from strongroom_tracing.accounts.model import Bridge, Limits, Mark, Question
+from strongroom_tracing.accounts.service import marks_into
+from strongroom_tracing.accounts.sources.reading import number
+from strongroom_tracing.accounts.transfers import Transfers
+from strongroom_tracing.taint.model import Direction, Policy
+
+_PARTS: Final = ("marks", "thieves", "stops", "pools", "bridges", "openings", "smallest", "genuine")
+
+
+class Case:
+    """A case as it was read."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        """Check its parts' names. Raises ``QuestionError``."""
+        unknown = sorted(set(data) - set(_PARTS))
+        if unknown or not (data.get("marks") or data.get("thieves")):
+            message = f"a case has marks or thieves, and of the rest any of {', '.join(_PARTS)}; not {unknown}"
+            raise QuestionError(message)
+        self._data = data
+
+    @classmethod
+    def read(cls, path: Path) -> Case:
+        """Read a file. Raises ``QuestionError``."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"), parse_float=_no_float)
+        except (OSError, ValueError) as error:
+            message = f"{path} is no case: {error}"
+            raise QuestionError(message) from None
+        if not isinstance(data, dict):
+            message = f"{path} is no case: it holds no object"
+            raise QuestionError(message)
+        return cls(data)
+
+    def genuine(self) -> Genuine:
+        """Give the contracts to believe: those of this release and those of the case."""
+        try:
+            return Genuine.committed().plus(
+                *(Token(**{**one, "contract": one["contract"].lower()}) for one in self._data.get("genuine", ()))
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            message = f"a genuine contract of the case is not whole: {error}"
+            raise QuestionError(message) from None
+
+    def question(
+        self, transfers: Transfers, policy: Policy, direction: Direction, *, stops: Mapping[str, str] | None = None,
+        hops: int | None = None, block: int | None = None, busy: int | None = None, swap_events: bool = False,
+    ) -> Question:  # fmt: skip
+        """Make the question; ``stops`` (of tags) give way to those of the case. Raises ``QuestionError``."""
+        data = self._data
+        try:
+            smallest = {asset: number(amount) for asset, amount in data.get("smallest", {}).items()}
+            return Question(
+                policy=policy,
+                direction=direction,
+                marks=self._marks(transfers),
+                stops={**(stops or {}), **data.get("stops", {})},
+                pools=data.get("pools", {}),
+                bridges=tuple(Bridge(**one) for one in data.get("bridges", ())),
+                openings={(one["address"], one["asset"]): number(one["amount"]) for one in data.get("openings", ())},
+                limits=Limits(hops, smallest, block, busy),
+                swap_events=swap_events,
+            )
+        except (TypeError, KeyError, AttributeError, SourceError) as error:
+            message = f"a part of the case is not whole: {error}"
+            raise QuestionError(message) from None
+
+    def _marks(self, transfers: Transfers) -> tuple[Mark, ...]:
+        marks = [
+            Mark(one["claim"], one["transfer"], None if one.get("amount") is None else number(one["amount"]))
+            for one in self._data.get("marks", ())
+        ]
+        for one in self._data.get("thieves", ()):
+            marks += marks_into(transfers, **one)
+        if not marks:
+            message = "nothing in the index is marked: no payment came to the thieves' addresses in those blocks"
+            raise QuestionError(message)
+        return tuple(marks)
+
+
+def _no_float(text: str) -> Any:
+    message = f"{text} is no whole number; amounts are base units as text"
+    raise ValueError(message)

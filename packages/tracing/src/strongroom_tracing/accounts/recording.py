@@ -1,0 +1,215 @@
+"""The rows of an answer as they are found, and the question read against the index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from strongroom_tracing.accounts.answer import (
+    AccountAnswer,
+    AtService,
+    Contested,
+    Converted,
+    Gas,
+    Held,
+    IgnoredTransfer,
+    Left,
+    Marked,
+    Move,
+    Source,
+    Unknown,
+)
+from strongroom_tracing.accounts.assembling import NONE
+from strongroom_tracing.accounts.errors import QuestionError
+from strongroom_tracing.accounts.lots import Lot
+from strongroom_tracing.accounts.model import Bridge, Conversion, Kind, Mark, Question
+from strongroom_tracing.accounts.policies import claimed
+from strongroom_tracing.accounts.steps import Key, Step
+from strongroom_tracing.accounts.transfers import Transfers
+
+_PERCENT = range(101)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question in numbers: marks by row in the order of report, services and pools by address, bridges by row."""
+
+    question: Question
+    claims: tuple[str, ...]
+    marks: Mapping[int, list[tuple[int, int]]]  # row -> (claim, amount)
+    stops: Mapping[Key, str]  # (chain, address) -> label
+    pools: Mapping[int, str]
+    bridges_in: Mapping[int, tuple[int, Bridge]]  # row of paid_in -> row of paid_out
+    openings: Mapping[Key, int]
+
+
+def read_question(transfers: Transfers, question: Question) -> Asked:
+    """Look up what a question names. Raises ``QuestionError``, ``UnknownTransferError``."""
+    claims = tuple(dict.fromkeys(mark.claim for mark in question.marks))
+    marks: dict[int, list[tuple[int, int]]] = {}
+    for mark in question.marks:
+        row, amount = _mark(transfers, mark)
+        marks.setdefault(row, []).append((claims.index(mark.claim), amount))
+    if question.limits.block is not None and len(transfers.chains) > 1:
+        message = "a limit by block makes sense for one chain only: ask one chain, or leave limits.block out"
+        raise QuestionError(message)
+    pools = {at[1]: label for text, label in sorted(question.pools.items()) for at in _places(transfers, text)}
+    stops = {at: label for text, label in sorted(question.stops.items()) for at in _places(transfers, text)}
+    return Asked(
+        question, claims, marks, stops, pools, _bridges(transfers, question.bridges), _openings(transfers, question)
+    )
+
+
+def _mark(transfers: Transfers, mark: Mark) -> tuple[int, int]:
+    row = transfers.find(mark.transfer)
+    if not transfers.moves[row] or transfers.kind[row] == Kind.GAS:
+        why = transfers.reason(row) or "it is gas, or part of a wrap that its own event stands for"
+        message = f"{mark.transfer} moves no money that can be followed: {why}"
+        raise QuestionError(message)
+    value = transfers.value(row)
+    amount = value if mark.amount is None else mark.amount
+    if not 0 < amount <= value:
+        message = f"{mark.transfer} moved {value} base units; {amount} of it cannot be marked"
+        raise QuestionError(message)
+    return row, amount
+
+
+def _places(transfers: Transfers, text: str) -> list[tuple[int, int]]:
+    """Give (chain, address) for an address on every chain, or a CAIP-10 id on its own; none where nobody uses it."""
+    chain, _, address = text.rpartition(":")
+    if chain and chain not in transfers.chains:
+        return []
+    found = transfers.find_address(address)
+    chains = [transfers.chains.index(chain)] if chain else range(len(transfers.chains))
+    return [] if found == NONE else [(number, found) for number in chains]
+
+
+def _bridges(transfers: Transfers, bridges: Iterable[Bridge]) -> dict[int, tuple[int, Bridge]]:
+    found: dict[int, tuple[int, Bridge]] = {}
+    outs: set[int] = set()
+    for bridge in bridges:
+        paid, got = transfers.find(bridge.paid_in), transfers.find(bridge.paid_out)
+        if got <= paid or paid in found or got in outs or not (transfers.moves[paid] and transfers.moves[got]):
+            message = f"the bridge from {bridge.paid_in} to {bridge.paid_out} pays out earlier than in, or is no pair"
+            raise QuestionError(message)
+        if bridge.confidence not in _PERCENT or not bridge.evidence.strip():
+            message = f"the bridge from {bridge.paid_in} needs its evidence and a confidence from 0 to 100 percent"
+            raise QuestionError(message)
+        found[paid] = got, bridge
+        outs.add(got)
+    return found
+
+
+def _openings(transfers: Transfers, question: Question) -> dict[Key, int]:
+    found: dict[Key, int] = {}
+    for (text, asset), amount in question.openings.items():
+        if amount < 0:
+            message = f"an opening balance of {amount} base units cannot be"
+            raise QuestionError(message)
+        if asset in transfers.assets:
+            found |= {(at[1], transfers.assets.index(asset)): amount for at in _places(transfers, text)}
+    return found
+
+
+@dataclass(slots=True)
+class Rows:
+    """Collects the rows of an answer."""
+
+    transfers: Transfers
+    asked: Asked
+    marked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    held: list[Held] = field(default_factory=list)
+    services: list[AtService] = field(default_factory=list)
+    gas: list[Gas] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+    contested: list[Contested] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    converted: list[Converted] = field(default_factory=list)
+    touched: dict[int, int] = field(default_factory=dict)  # address -> the first row that matters
+
+    def touch(self, address: int, row: int) -> None:
+        """Note that an address matters from a row on (backward: up to it)."""
+        self.touched.setdefault(address, row)
+
+    def claim(self, number: int) -> str:
+        """Give a claim's name."""
+        return self.asked.claims[number]
+
+    def where(self, key: Key) -> tuple[str, str]:
+        """Write a holding: address, asset."""
+        return self.transfers.address_text(key[0]), self.transfers.assets[key[1]]
+
+    def add_moves(self, step: Step, claims: Mapping[int, int]) -> None:
+        """Note what a transfer moved of claims."""
+        name = self.transfers.name(step.row)
+        payer, payee = self.transfers.address_text(step.payer), self.transfers.address_text(step.payee)
+        asset = self.transfers.assets[step.payee_asset]
+        for claim, value in claims.items():
+            self.moves.append(Move(step.row, name, payer, payee, asset, self.claim(claim), value))
+
+    def add_service(self, label: str, key: Key, row: int, claims: Mapping[int, int]) -> None:
+        """Note what came to a service, or from it."""
+        for claim, value in claims.items():
+            self.services.append(AtService(label, *self.where(key), self.claim(claim), self.transfers.name(row), value))
+
+    def add_gas(self, step: Step, claims: Mapping[int, int]) -> None:
+        """Note what was spent on gas."""
+        for claim, value in claims.items():
+            self.gas.append(Gas(*self.where(step.source), self.claim(claim), self.transfers.name(step.row), value))
+
+    def add_left(self, key: Key, row: int, reason: str, claims: Mapping[int, int]) -> None:
+        """Note what is not followed further."""
+        for claim, value in claims.items():
+            self.left.append(Left(*self.where(key), self.claim(claim), self.transfers.name(row), reason, value))
+
+    def add_source(self, key: Key, row: int, origin: str, claims: Mapping[int, int]) -> None:
+        """Note where money came from in the end."""
+        for claim, value in claims.items():
+            self.sources.append(Source(*self.where(key), self.claim(claim), self.transfers.name(row), origin, value))
+
+    def add_converted(
+        self, row: int, kind: Conversion, paid_in: Key, asset_out: int, amounts: Mapping[int, tuple[int, int]],
+        bridge: Bridge | None = None,
+    ) -> None:  # fmt: skip
+        """Note both legs: ``amounts`` has (paid, got) of each claim."""
+        address, asset_in = self.where(paid_in)
+        basis = (bridge.evidence, bridge.confidence) if bridge else ("within one chain tx", 100)
+        for claim, (paid, got) in amounts.items():
+            name, out = self.transfers.name(row), self.transfers.assets[asset_out]
+            self.converted.append(
+                Converted(name, kind, address, asset_in, out, self.claim(claim), paid, got, *basis)
+            )  # fmt: skip
+
+    def add_held(self, key: Key, lots: Iterable[Lot]) -> None:
+        """Note what lies with an address."""
+        self.held += [Held(*self.where(key), self.claim(claim), value) for claim, value in claimed(lots).items()]
+
+    def answer(self, visited: int, *, backward: bool = False) -> AccountAnswer:
+        """Sort everything."""
+        marked = [Marked(claim, asset, value) for (claim, asset), value in self.marked.items() if value]
+        ordered: dict[str, Any] = {
+            name: tuple(sorted(getattr(self, name)))
+            for name in ("held", "services", "gas", "left", "sources", "unknown", "contested", "moves", "converted")
+        }
+        return AccountAnswer(
+            question=self.asked.question, claims=self.asked.claims, dataset_hash=self.transfers.dataset_hash(),
+            genuine_sha256=self.transfers.genuine.sha256, untraced=self.transfers.untraced,
+            marked=tuple(sorted(marked)), ignored=self._ignored(backward=backward), visited_txs=visited, **ordered,
+        )  # fmt: skip
+
+    def _ignored(self, *, backward: bool) -> tuple[IgnoredTransfer, ...]:
+        found = []
+        data = self.transfers
+        for row in data.ignored_at(sorted(self.touched)).tolist():
+            ends = (int(data.sender[row]), int(data.recipient[row]))
+            since = [self.touched[end] for end in ends if end in self.touched]
+            if not any(row <= first if backward else row >= first for first in since):
+                continue
+            sender, recipient = (data.address_text(end) for end in ends)
+            asset = data.assets[int(data.asset[row])]
+            found.append(IgnoredTransfer(data.name(row), sender, recipient, asset, data.reason(row), data.value(row)))
+        return tuple(sorted(found))

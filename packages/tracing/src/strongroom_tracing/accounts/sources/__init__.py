@@ -1,0 +1,1 @@
+"""Where transfers come from: a node, files of ethereum-etl, a table of somebody's own."""

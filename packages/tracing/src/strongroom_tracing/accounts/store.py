@@ -1,0 +1,181 @@
+"""An account chain's index on disk: canonical Parquet by ranges of blocks, and a manifest that says what counts.
+
+    manifest.json                                     replaced in one step, after everything that it names
+    blocks/height=<first>/<sha256>.parquet            one file for each range of blocks, named by its content
+    transfers/height=<first>/<sha256>.parquet
+
+A file that the manifest does not name is left from a run that died, and is removed. The last range is written anew as
+it grows. So the folder is the same, byte for byte, however often the build was interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from strongroom_tracing.accounts.errors import BrokenIndexError
+from strongroom_tracing.accounts.model import Block, BlockTransfers, Status
+from strongroom_tracing.accounts.parquet import BLOCKS, TRANSFERS, blocks_of, blocks_table, transfers_table
+
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
+RANGE_BLOCKS: Final = 1000
+_SCHEMAS: Final = {"blocks": BLOCKS, "transfers": TRANSFERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One partition: blocks ``first`` to ``last``, the tip's or range's last; files by their hashes."""
+
+    height: int
+    first: int
+    last: int
+    rows: int
+    blocks: str
+    transfers: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index consists of."""
+
+    chain: str
+    traced: bool
+    tip_hash: str
+    ranges: tuple[Range, ...]
+
+    @property
+    def height(self) -> int:
+        """The newest block; -1 where there is none."""
+        return self.ranges[-1].last if self.ranges else -1
+
+    def status(self) -> Status:
+        """Say how far it is."""
+        first = self.ranges[0].first if self.ranges else -1
+        rows = sum(one.rows for one in self.ranges)
+        return Status(self.chain, first, self.height, self.tip_hash, rows, self.traced)
+
+
+def load_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest; None where there is no index yet. Raises ``BrokenIndexError``."""
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        data = json.loads(text)
+        ranges = tuple(Range(**one) for one in data["ranges"])
+        if data["format"] == FORMAT:
+            return Manifest(data["chain"], data["traced"], data["tip_hash"], ranges)
+    except (ValueError, KeyError, TypeError):
+        pass
+    message = f"{folder / MANIFEST} is no manifest that this release reads; build the index anew in another folder"
+    raise BrokenIndexError(message)
+
+
+def save_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest in one step; whoever reads sees the old one or the new one."""
+    data = {"format": FORMAT, **asdict(manifest)}
+    text = json.dumps(data, sort_keys=True, indent=1) + "\n"
+    _replace(folder / MANIFEST, text.encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def path_of(folder: Path, kind: str, height: int, digest: str) -> Path:
+    """Say where a range's file is."""
+    return folder / kind / f"height={height:012d}" / f"{digest}.parquet"
+
+
+def write_range(folder: Path, height: int, blocks: Sequence[BlockTransfers]) -> Range:
+    """Write both files of a range; they count once a manifest names them."""
+    rows = transfers_table(row for one in blocks for row in one.transfers)
+    heads = [one.block for one in blocks]
+    return _range(folder, height, heads, rows)
+
+
+def extend_range(folder: Path, known: Range, blocks: Sequence[BlockTransfers]) -> Range:
+    """Write a range anew with more blocks."""
+    heads = blocks_of(read(folder, "blocks", known)) + [one.block for one in blocks]
+    fresh = transfers_table(row for one in blocks for row in one.transfers)
+    return _range(folder, known.height, heads, pa.concat_tables([read(folder, "transfers", known), fresh]))
+
+
+def cut_range(folder: Path, known: Range, last: int) -> Range:
+    """Write a range anew up to a block."""
+    heads = [block for block in blocks_of(read(folder, "blocks", known)) if block.height <= last]
+    table = read(folder, "transfers", known)
+    return _range(folder, known.height, heads, table.filter(pc.less_equal(table["block"], last)))
+
+
+def _range(folder: Path, height: int, heads: Sequence[Block], rows: Any) -> Range:
+    names = {
+        "blocks": _write(folder, "blocks", height, blocks_table(heads)),
+        "transfers": _write(folder, "transfers", height, rows.combine_chunks()),
+    }
+    return Range(height, heads[0].height, heads[-1].height, rows.num_rows, **names)
+
+
+def _write(folder: Path, kind: str, height: int, table: Any) -> str:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=["sender", "recipient", "contract"])
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()
+    path = path_of(folder, kind, height, digest)
+    if not path.exists():
+        _replace(path, data)
+    return digest
+
+
+def read(folder: Path, kind: str, known: Range) -> Any:
+    """Read a range's table, and check that it is what the manifest says. Raises ``BrokenIndexError``."""
+    path = path_of(folder, kind, known.height, getattr(known, kind))
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    if hashlib.sha256(data).hexdigest() != getattr(known, kind):
+        message = f"{path} is missing or damaged: put it back, or build the index anew"
+        raise BrokenIndexError(message)
+    return pq.read_table(io.BytesIO(data), schema=_SCHEMAS[kind])
+
+
+def read_all(folder: Path, manifest: Manifest, kind: str) -> Any:
+    """Read the whole of a table."""
+    tables = [read(folder, kind, one) for one in manifest.ranges]
+    return pa.concat_tables(tables) if tables else _SCHEMAS[kind].empty_table()
+
+
+def sweep(folder: Path, manifest: Manifest) -> None:
+    """Remove what the manifest does not name."""
+    named = {path_of(folder, kind, one.height, getattr(one, kind)) for one in manifest.ranges for kind in _SCHEMAS}
+    for kind in _SCHEMAS:
+        for path in sorted((folder / kind).glob("height=*/*")):
+            if path not in named:
+                path.unlink()
+                with contextlib.suppress(OSError):  # not empty: others of its range are named
+                    path.parent.rmdir()

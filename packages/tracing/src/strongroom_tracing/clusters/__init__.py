@@ -1,0 +1,1 @@
+"""Which addresses belong together: multi-input clusters with their reasons, CoinJoins, change, peeling chains."""

@@ -1,0 +1,220 @@
+"""The folder of an index, and how it changes without ever being half-changed.
+
+``manifest.json`` says how many entries of every column file count; whatever lies behind them is of a batch that was
+never finished, and is cut off. Only one column is changed in place: which chain tx spends an output. Before that, the
+inputs that do so are safely on disk behind those that count, so that each change can be taken back; ``changing`` stands
+in the folder meanwhile. A reorg is taken back by the same means: the manifest is made to count less, and what no longer
+counts is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from strongroom_tracing.columns import UNSPENT, Columns
+from strongroom_tracing.index.errors import IndexMissingError
+from strongroom_tracing.index.runs import Run, frozen
+from strongroom_tracing.index.tables import Tables
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+CHANGING: Final = "changing"
+ADDRESS_COUNTS: Final = "block_first_address"  # only taking blocks back needs it
+# Of each column file: type, entries in a row, what is counted, and how many entries more than that there are.
+FILES: Final = {
+    "block_hash": (np.uint8, 32, "blocks", 0),
+    "block_time": (np.int64, 1, "blocks", 0),
+    "block_first_tx": (np.int64, 1, "blocks", 1),
+    "txid": (np.uint8, 32, "txs", 0),
+    "tx_first_input": (np.int64, 1, "txs", 1),
+    "tx_first_output": (np.int64, 1, "txs", 1),
+    "input_spent": (np.int64, 1, "inputs", 0),
+    "external_value": (np.int64, 1, "externals", 0),
+    "output_value": (np.int64, 1, "outputs", 0),
+    "output_address": (np.int64, 1, "outputs", 0),
+    "output_spending": (np.int64, 1, "outputs", 0),
+    ADDRESS_COUNTS: (np.int64, 1, "blocks", 1),
+    "script_at": (np.int64, 1, "addresses", 1),
+    "script_bytes": (np.uint8, 1, "script_bytes", 0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many entries count."""
+
+    blocks: int = 0
+    txs: int = 0
+    inputs: int = 0
+    externals: int = 0
+    outputs: int = 0
+    addresses: int = 0
+    script_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A run on disk: the file ``runs/<number>.run``, the first number that it leads to, how many keys it holds."""
+
+    number: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What counts in the folder.
+
+    ``parquet_through`` is the last height whose Parquet files are written, -1 for none.
+    """
+
+    chain: str
+    first_height: int
+    partition: int  # heights in one partition of the Parquet files
+    counts: Counts = Counts()
+    tx_runs: tuple[RunFile, ...] = ()
+    script_runs: tuple[RunFile, ...] = ()
+    next_run: int = 0
+    parquet_through: int = -1
+
+    @property
+    def height(self) -> int:
+        """The height of the last block, one less than the first height while there is none."""
+        return self.first_height + self.counts.blocks - 1
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what counts. Raises ``IndexMissingError``."""
+    try:
+        kept: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        message = f"there is no index in {folder}; build one with `strongroom-trace index`"
+        raise IndexMissingError(message) from None
+    if kept.pop("format", None) != FORMAT:
+        message = f"the index in {folder} is of another release; build it anew in another folder"
+        raise IndexMissingError(message)
+    runs = {name: tuple(RunFile(**run) for run in kept.pop(name)) for name in ("tx_runs", "script_runs")}
+    return Manifest(**{**kept, "counts": Counts(**kept["counts"]), **runs})
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace what counts, in one step and durably."""
+    replace_file(folder / MANIFEST, json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1).encode() + b"\n")
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file in one step and durably: afterwards it is the old one or the new one, whatever happens."""
+    fresh = path.with_name(f"_{path.name}.tmp")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def column_path(folder: Path, name: str) -> Path:
+    """Give the file of a column."""
+    return folder / "columns" / f"{name}.bin"
+
+
+def run_path(folder: Path, number: int) -> Path:
+    """Give the file of a run."""
+    return folder / "runs" / f"{number:08d}.run"
+
+
+def create(folder: Path, manifest: Manifest) -> None:
+    """Lay out an empty index."""
+    for name in ("columns", "runs"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, (kind, _, _, more) in FILES.items():
+        column_path(folder, name).write_bytes(np.zeros(more, kind).tobytes())
+    write_manifest(folder, manifest)
+
+
+def entries(manifest: Manifest, name: str) -> int:
+    """How many numbers of a column file count."""
+    _, width, counted, more = FILES[name]
+    return (int(getattr(manifest.counts, counted)) + more) * width
+
+
+def open_tables(folder: Path, manifest: Manifest) -> Tables:
+    """Map the files of an index into memory, read-only."""
+    kept = {name: map_column(folder, manifest, name) for name in FILES if name != ADDRESS_COUNTS}
+    script_at, script_bytes = kept.pop("script_at"), kept.pop("script_bytes")
+    columns = Columns(
+        chain=manifest.chain, first_height=manifest.first_height, addresses=manifest.counts.addresses, **kept
+    )
+    runs = [tuple(open_run(folder, run) for run in files) for files in (manifest.tx_runs, manifest.script_runs)]
+    return Tables(columns, script_at, script_bytes, runs[0], runs[1])
+
+
+def open_run(folder: Path, run: RunFile) -> Run:
+    """Map a run into memory, read-only."""
+    path = run_path(folder, run.number)
+    key = map_array(path, np.uint64, run.count)
+    return Run(run.first, key, map_array(path, np.uint32, run.count, offset=8 * run.count))
+
+
+def map_array(path: Path, kind: Any, count: int, *, offset: int = 0) -> npt.NDArray[Any]:
+    """Map a part of a file into memory, read-only; nothing is mapped of an empty one."""
+    if not count:
+        return frozen(np.empty(0, kind))
+    return frozen(np.memmap(path, kind, "r", offset, (count,)))
+
+
+def map_column(folder: Path, manifest: Manifest, name: str) -> npt.NDArray[Any]:
+    """Map what counts of a column into memory, read-only."""
+    kind, width, _, _ = FILES[name]
+    array = map_array(column_path(folder, name), kind, entries(manifest, name))
+    return frozen(array.reshape(-1, width)) if width > 1 else array
+
+
+def repair(folder: Path, manifest: Manifest) -> None:
+    """Take back everything that does not count. It may be broken off and done again."""
+    _unspend(folder, manifest)
+    for name, (kind, _, _, _) in FILES.items():
+        size = entries(manifest, name) * np.dtype(kind).itemsize
+        if column_path(folder, name).stat().st_size < size:
+            message = f"the file of column {name} in {folder} is shorter than the manifest says; build the index anew"
+            raise IndexMissingError(message)
+        os.truncate(column_path(folder, name), size)
+    drop_runs(folder, manifest)
+    (folder / CHANGING).unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def drop_runs(folder: Path, manifest: Manifest) -> None:
+    """Delete the runs that do not count any more."""
+    kept = {run_path(folder, run.number) for run in (*manifest.tx_runs, *manifest.script_runs)}
+    for path in (folder / "runs").iterdir():
+        if path not in kept:
+            path.unlink()
+
+
+def _unspend(folder: Path, manifest: Manifest) -> None:
+    """Make unspent what only inputs spend that do not count. They are on disk before any output is marked."""
+    path, counts = column_path(folder, "input_spent"), manifest.counts
+    spent = np.fromfile(path, np.int64, offset=8 * counts.inputs)
+    spent = spent[(spent >= 0) & (spent < counts.outputs)]
+    if not len(spent):
+        return
+    spending = np.memmap(column_path(folder, "output_spending"), np.int64, "r+", 0, (counts.outputs,))
+    spending[spent[spending[spent] >= counts.txs]] = UNSPENT
+    spending.flush()

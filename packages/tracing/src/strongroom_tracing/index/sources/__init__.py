@@ -1,0 +1,1 @@
+"""Where blocks come from: nodes, files of nodes, files of single blocks, Parquet files of an index."""

@@ -1,0 +1,54 @@
+"""The formats of lists by name: what settings, commands and updates call them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from strongroom_tracing.tags.imports import address_lists, csv, fbi, forta, ofac_xml, tagpack
+from strongroom_tracing.tags.imports.reading import Given
+from strongroom_tracing.tags.model import Actor, Problem, Tag
+
+
+class Format(StrEnum):
+    """A format that lists come in."""
+
+    TAGPACK = "tagpack"
+    OFAC_XML = "ofac-xml"
+    ADDRESSES = "addresses"
+    FBI = "fbi"
+    FORTA = "forta"
+    STIX = "stix"
+    MISP = "misp"
+    CSV = "csv"
+
+
+_READERS: Final[dict[Format, Callable[..., list[Tag]]]] = {
+    Format.OFAC_XML: ofac_xml.read,
+    Format.ADDRESSES: address_lists.read,
+    Format.FBI: fbi.read,
+    Format.FORTA: forta.read,
+    Format.CSV: csv.read,
+}
+# Their libraries take 0.8 s to load, which only those pay who read such a file.
+_HEAVY: Final = {
+    Format.STIX: "strongroom_tracing.tags.imports.stix",
+    Format.MISP: "strongroom_tracing.tags.imports.misp",
+}
+
+
+def read(
+    kind: Format, path: Path, given: Given, problems: list[Problem] | None = None, *, actors: Mapping[str, Actor]
+) -> list[Tag]:
+    """Read a file of a format; TagPacks name ``actors`` by id.
+
+    Raises what its reader raises: ``BadListError``, ``BadLinesError``.
+    """
+    if kind is Format.TAGPACK:
+        return tagpack.read(path, given, actors=actors, problems=problems)
+    reader = _READERS.get(kind) or importlib.import_module(_HEAVY[kind]).read
+    tags: list[Tag] = reader(path, given, problems=problems)
+    return tags

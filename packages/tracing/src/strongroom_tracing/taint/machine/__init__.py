@@ -1,0 +1,1 @@
+"""The compiled machine that follows taint through chain txs, in chain order."""

@@ -1,0 +1,158 @@
+"""How the machine keeps its state: tables of 64-bit integers that Python makes and grows.
+
+Read by compiled code.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.int64]
+
+# Policies, directions and what becomes of fees, as the machine counts them.
+POISON: Final = 0
+HAIRCUT: Final = 1
+FIFO: Final = 2
+LIFO: Final = 3
+TIHO: Final = 4
+FORWARD: Final = 0
+BACKWARD: Final = 1
+ABSORBED: Final = 0
+CARRIED: Final = 1
+
+# ``state``: one number each.
+POLICY: Final = 0
+DIRECTION: Final = 1
+FEES: Final = 2
+HOPS: Final = 3  # followed through so many chain txs; -1: without end
+SMALLEST: Final = 4  # an output with less taint than this is not followed
+BOUND: Final = 5  # forward: the first chain tx above the limit; backward: the first chain tx that is not below it
+SUBSIDY: Final = 6  # base units at height 0; 0: unknown, taken from what coinbases claim
+HALVING: Final = 7  # blocks
+FIRST_HEIGHT: Final = 8
+MOST_MARKS: Final = 9  # on one output
+HEAPED: Final = 10  # entries of the heap
+ITEMS: Final = 11  # rows of ``items`` ever used
+ITEM_FREE: Final = 12  # the first of the rows that are free again, -1: none
+LOTS: Final = 13
+LOT_FREE: Final = 14
+LOTS_LIVE: Final = 15
+ROWS: Final = 16
+VISITED: Final = 18
+PHASE: Final = 19
+TX: Final = 20  # the chain tx in hand
+HOP: Final = 21
+INS: Final = 22  # slots of the chain tx in hand
+OUTS: Final = 23
+FLOWS: Final = 24
+TOTAL: Final = 25  # base units that go through the chain tx in hand
+TOUCHED: Final = 26  # claims in it
+NEED_SLOTS: Final = 27
+NEED_LOTS: Final = 28
+NEED_ROWS: Final = 29
+NEED_GRID: Final = 30
+NOW: Final = 31  # the key that was last taken off the heap
+BROKEN: Final = 32  # 1: money is spent before it is made
+STATE: Final = 33
+
+SUBSIDY_BITS: Final = 62  # halved so often, nothing is left
+
+# Numbers as arguments: written out, each would make compiled code of its own.
+ZERO: Final = 0
+ONE: Final = 1
+NONE: Final = -1
+
+# Values of ``PHASE``.
+TAKING: Final = 0  # the next chain tx is to be taken
+SPREADING: Final = 1  # its sources are gathered, its money is to be spread
+STARTING: Final = 2
+
+# What ``advance`` says.
+DONE: Final = 0
+PAUSED: Final = 1
+GROW: Final = 2
+WRONG: Final = 3  # the columns are not in chain order
+
+# ``items``: money that waits for its next chain tx.
+KEY: Final = 0
+OUTPUT: Final = 1
+HEAD: Final = 2  # of its list of lots; -1: a mark that waits
+AT_HOP: Final = 3
+NEXT_TX: Final = 4
+FREE: Final = 5
+
+# ``lots``, and in ``scratch`` the cell: what arrives at the output in hand.
+CLAIM: Final = 0
+START: Final = 1
+LENGTH: Final = 2
+NEXT: Final = 3
+# ``scratch``, further: a spare cell, and the flow: the lots that go through the chain tx in hand, and from which slot.
+SPARE: Final = 3
+FLOW_CLAIM: Final = 6
+FLOW_START: Final = 7
+FLOW_LENGTH: Final = 8
+FLOW_SLOT: Final = 9
+
+# ``slots``: the ins of the chain tx in hand, its outs, and a table to sort either.
+IN: Final = 0
+OUT: Final = 3
+CODE: Final = 0  # what a slot is: an output, ``outputs + tx`` for a fee, or what ``Columns.input_spent`` says
+VALUE: Final = 1
+ROOM: Final = 2
+ORDER: Final = 6
+WEIGHT: Final = 7
+
+# ``marks``, one line each, sorted by output and report.
+MARK_OUTPUT: Final = 0
+MARK_CLAIM: Final = 1
+MARK_AMOUNT: Final = 2
+MARK_DONE: Final = 3
+
+# ``claims``
+TOUCHED_CLAIM: Final = 0
+COLUMN: Final = 1  # of a claim in ``grid``, -1: none
+
+# Kinds of rows: (kind, output or chain tx, claim, value, one thing more, another).
+HELD: Final = 0
+SERVICE: Final = 1  # ... the address
+FEE: Final = 2  # of a chain tx
+BELOW: Final = 3
+HOP_LIMIT: Final = 4
+HEIGHT_LIMIT: Final = 5
+CONTESTED: Final = 6  # ... the claim that won
+ORIGIN: Final = 7  # of a chain tx; ... -1 new money, or the code of an output from before the index
+MARKED: Final = 8  # ... the part that was there as the claim's own flow
+ASSUMED: Final = 9  # of a chain tx; value is what inputs of unknown value were taken for; ... how many
+MOVE: Final = 10  # through a chain tx; ... from, ... to
+
+
+class Chain(NamedTuple):
+    """The columns that taint needs, all read-only (so that arrays in memory and mapped files are one type)."""
+
+    block_first_tx: Array
+    tx_first_input: Array
+    tx_first_output: Array
+    input_spent: Array
+    external_value: Array
+    output_value: Array
+    output_address: Array
+    output_spending: Array
+
+
+class Work(NamedTuple):
+    """What the machine writes, and the marks and stops that it reads. Few arrays: each costs time to compile."""
+
+    state: Array
+    marks: Array  # (4, marks)
+    stops: Array  # addresses, sorted
+    heap: Array  # of items
+    items: Array
+    lots: Array
+    scratch: Array
+    slots: Array
+    claims: Array
+    grid: Array  # (slots, claims touched): what of a claim goes to a slot
+    rows: Array  # the answer

@@ -1,0 +1,205 @@
+"""CoinJoins: made ones of every kind, and payments that look a little like them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from strongroom_core.assets import BITCOIN
+from strongroom_tracing.clusters import service
+from strongroom_tracing.clusters.coinjoin import standard_denominations
+from strongroom_tracing.clusters.model import Mixing, Settings
+from strongroom_tracing.clusters.scripts import WASABI_COORDINATORS
+from strongroom_tracing.index.model import RawBlock
+from strongroom_tracing.index.service import in_memory
+from tests.unit.tracing.clusters.chains import NOW, Made
+
+BTC = 10**8
+FEE_ADDRESS = "fee"
+
+
+def signed(
+    ins: Sequence[int], outs: Sequence[int], *, coordinated: bool = False, reused: int = 0, time: int = NOW
+) -> Mixing:
+    """Make a chain tx of these values, each with an address of its own but ``reused`` outputs.
+
+    Say what it is taken for.
+    """
+    chain = Made(time=time)
+    coins = chain.mint(*((f"in{number}", value) for number, value in enumerate(ins)))
+    names = [f"out{max(number - reused, 0)}" for number in range(len(outs))]
+    if coordinated:
+        names[-1] = FEE_ADDRESS
+    tx = chain.tx(coins, *zip(names, outs, strict=True))
+    coordinators = (chain.names()[FEE_ADDRESS],) if coordinated else ()
+    clusters = service.cluster(chain.columns(), Settings(coordinators=coordinators))
+    kind = clusters.mixing_of(tx)
+    joined = clusters.size(0) > 1
+    assert joined == (kind is Mixing.NONE and len(ins) > 1)
+    return kind
+
+
+def joinmarket(makers: int) -> tuple[list[int], list[int]]:
+    """Give the values of a round with a taker, who has no change, and makers, who have."""
+    ins = [BTC + 3_000] + [BTC + 10_000_019 * (number + 1) for number in range(makers)]
+    outs = [BTC] * (makers + 1) + [10_000_019 * (number + 1) + 700 for number in range(makers)]
+    return ins, outs
+
+
+def wasabi_1(base: int, people: int, levels: Sequence[int] = ()) -> tuple[list[int], list[int]]:
+    """Give the values of a round of Wasabi 1: people bring two coins each, and get the base, change, and levels."""
+    ins = [base + 7_000_001 + number for number in range(people)] + [400_000 + number for number in range(people)]
+    outs = [base] * people + [300_000 + 11 * number for number in range(people)] + list(levels)
+    return ins, [*outs, 150_000]
+
+
+def wabisabi(people: int) -> tuple[list[int], list[int]]:
+    """Give the values of a Wasabi 2 round: falling, nearly all of them standard."""
+    standard = [int(value) for value in standard_denominations() if value < BTC][-people:]
+    outs = sorted(standard * 2 + [7_777_777 + number for number in range(people // 4)], reverse=True)
+    return sorted((value + 999 for value in outs), reverse=True), outs
+
+
+@pytest.mark.parametrize("makers", [2, 3, 9])
+def test_rounds_of_joinmarket(makers: int):
+    assert signed(*joinmarket(makers)) is Mixing.JOINMARKET
+
+
+@pytest.mark.parametrize("pool", [100_000, 1_000_000, 5_000_000, 50_000_000])
+@pytest.mark.parametrize("people", [5, 8, 10])
+def test_rounds_of_whirlpool(pool: int, people: int):
+    assert signed([pool] * (people - 2) + [pool + 5_000, pool + 110_000], [pool] * people) is Mixing.WHIRLPOOL
+
+
+@pytest.mark.parametrize("base", [8_000_000, 10_000_000, 9_993_217, 12_000_000])
+def test_rounds_of_wasabi_1_0(base: int):
+    assert signed(*wasabi_1(base, 40)) is Mixing.WASABI_10
+
+
+def test_small_rounds_of_wasabi_1_0_are_told_by_the_coordinators_address():
+    ins, outs = wasabi_1(9_993_217, 6)
+    assert signed(ins, outs, coordinated=True) is Mixing.WASABI_10
+    assert signed(ins, outs) is Mixing.NONE  # 6 equal outputs of 13: no rule is sure of that
+
+
+def test_rounds_of_wasabi_1_1_have_levels():
+    base = 9_993_217
+    assert signed(*wasabi_1(base, 30, [2 * base] * 9 + [4 * base] * 3)) is Mixing.WASABI_11
+    ins, outs = wasabi_1(base, 30)
+    assert signed(ins, [*outs[:-2], 2 * base, outs[-1]]) is Mixing.WASABI_10  # one alone is no level
+
+
+def test_rounds_of_wasabi_2_0():
+    ins, outs = wabisabi(40)
+    assert len(outs) == 90
+    assert signed(ins, outs) is Mixing.WASABI_20
+    assert signed(ins, [*outs[1:], outs[0]]) is Mixing.NONE  # outputs out of order: another wallet made it
+    assert signed(ins[:49], [value // 3 for value in outs]) is Mixing.NONE
+
+
+@pytest.mark.parametrize(
+    ("ins", "outs"),
+    [
+        ([5 * BTC], [BTC, BTC, BTC, BTC]),  # one payer
+        ([2 * BTC, 2 * BTC, 2 * BTC], [BTC, BTC, 3_999_990_000]),  # two equal outputs happen by chance
+        ([BTC] * 3, [BTC, 10, 20, 30, 40]),
+        ([BTC] * 5, [546] * 5 + [499_990_000]),  # dust to many
+        ([BTC] * 5, [BTC] * 4 + [0]),  # data
+        ([BTC] * 16, [4 * BTC, 4 * BTC, 4 * BTC, 399_990_000]),  # one gathers his coins
+        ([9 * BTC, 500, 600, 700], [BTC, BTC, BTC, 2 * BTC]),  # one payer with small change: three cannot pay their own
+    ],
+)
+def test_payments_are_no_coinjoins(ins: list[int], outs: list[int]):
+    assert signed(ins, outs) is Mixing.NONE
+
+
+def test_a_script_that_is_paid_twice_is_no_coinjoin():
+    ins, outs = joinmarket(4)
+    assert signed(ins, outs, reused=1) is Mixing.NONE
+    assert signed([100_000] * 4 + [105_000], [100_000] * 5, reused=1) is Mixing.NONE
+
+
+def test_nobody_is_named_before_his_time():
+    whirlpool = ([100_000] * 4 + [105_000], [100_000] * 5)
+    assert signed(*whirlpool, time=1_554_000_000) is Mixing.JOINMARKET
+    assert signed(*wasabi_1(9_993_217, 40), time=1_530_000_000) is Mixing.NONE
+    assert signed(*wasabi_1(9_993_217, 40), time=1_531_000_000) is Mixing.WASABI_10
+    assert signed(*wabisabi(40), time=1_654_000_000) is Mixing.NONE
+
+
+def test_whirlpool_needs_a_newcomer_and_a_remixer():
+    assert signed([100_000] * 5, [100_000] * 5) is Mixing.JOINMARKET  # and it pays no fee
+    assert signed([105_000] * 5, [100_000] * 5) is Mixing.JOINMARKET
+    assert signed([100_000] * 4 + [210_001], [100_000] * 5) is Mixing.JOINMARKET
+
+
+def test_coins_from_before_the_index_count_as_strangers():
+    chain = Made()
+    before = [chain.before(-1) for _ in range(3)]
+    known = chain.mint(("a", 100_000), ("b", 105_000))
+    tx = chain.tx([*known, *before], *((f"o{number}", 100_000) for number in range(5)))
+    assert service.mixings(chain.columns())[tx] == Mixing.WHIRLPOOL
+
+
+def test_the_caller_excludes_and_forces():
+    chain = Made()
+    ins, outs = joinmarket(3)
+    coins = chain.mint(*((f"in{number}", value) for number, value in enumerate(ins)))
+    mixed = chain.tx(coins, *((f"out{number}", value) for number, value in enumerate(outs)))
+    plain = chain.tx(chain.coins(mixed)[:2], ("x", 2 * BTC))
+    clusters = service.cluster(chain.columns(), Settings(excluded=(plain,), forced=(mixed,)))
+    assert [clusters.mixing_of(tx) for tx in (mixed, plain)] == [Mixing.NONE, Mixing.EXCLUDED]
+    names = chain.names()
+    assert clusters.members(0) == tuple(names[f"in{number}"] for number in range(len(ins)))
+    assert clusters.of(names["out1"]) == names["out1"]
+
+
+@pytest.mark.parametrize(
+    ("height", "file", "undo", "txids"),
+    [
+        (300025, "bcoin_block300025.raw", True, ["dbb220ef8a2d9dded1ee8f75c31e6ae6e8b56b3f25f07ca7fc77e2dc823ba7b9"]),
+        (
+            370661,
+            "bitcoinj_block370661.dat",
+            False,
+            ["48fc9600760fd8d75fb45ef5d59f891fcac11d2e8367ff099e5c09dd3254ce39"],
+        ),
+        (
+            383616,
+            "bitcoinj_block383616.dat",
+            False,
+            ["ab952d5b56dcab692ddf6cda48e12ca3ac6b542d16fa9a76932c465462df2ca0"],
+        ),
+        (426884, "bcoin_block426884.raw", False, []),
+        (481815, "bitcoinj_block481815.dat", False, []),
+    ],
+)
+def test_of_real_blocks_only_what_has_the_shape_is_taken_for_a_coinjoin(
+    shared_data: Path, height: int, file: str, undo: bool, txids: list[str]
+):
+    """Of 2014 (ten outputs of 0.1 BTC) and of JoinMarket's first year.
+
+    Three people, three equal outputs, three changes.
+    """
+    folder = shared_data / "btc_blocks"
+    spent = (folder / file.replace(".raw", "-undo.raw")).read_bytes() if undo else None
+    columns = in_memory([RawBlock(height, "", (folder / file).read_bytes(), spent)], BITCOIN).columns
+    mixing = service.mixings(columns)
+    assert [columns.txid_text(int(tx)) for tx in np.flatnonzero(mixing)] == txids
+    assert set(mixing[mixing > 0]) <= {Mixing.JOINMARKET}
+
+
+def test_wasabis_collectors_are_those_of_the_tag_lists(shared_data: Path):
+    pack = yaml.safe_load((shared_data / "tags" / "wasabi_collector.yaml").read_text())
+    assert sorted(tag["address"] for tag in pack["tags"]) == sorted(WASABI_COORDINATORS)
+
+
+def test_the_standard_denominations_are_those_of_wabisabi():
+    known = {int(value) for value in standard_denominations()}
+    assert {5_000, 6_561, 8_192, 10_000, 13_122, 20_000, 2**37, 10**11, 2 * 10**10, 5 * 10**10} <= known
+    assert not {4_096, 4_374, 7_000, 2**38, 2 * 10**11} & known
+    assert min(known) == 5_000

@@ -1,0 +1,185 @@
+"""Saved clusters: the same bytes for the same chain, extended as if made anew, reorgs, damage and other settings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from strongroom_tracing.clusters import store
+from strongroom_tracing.clusters.changes import ChangeFinder
+from strongroom_tracing.clusters.errors import ClustersDamagedError, ClustersMissingError
+from strongroom_tracing.clusters.model import Clusters, Settings
+from strongroom_tracing.clusters.peeling import chain_through
+from strongroom_tracing.clusters.service import cluster
+from strongroom_tracing.clusters.tables import changes_table, members_table, peels_table, reasons_table
+from strongroom_tracing.columns import Columns
+from tests.unit.tracing.clusters.chains import Made
+from tests.unit.tracing.clusters.test_forest import same
+
+
+@dataclass
+class OneIndex:
+    """An index that only has columns; its dataset hash is as an index makes it."""
+
+    columns: Columns
+
+    def dataset_hash(self, height: int) -> str:
+        return hashlib.sha256(self.columns.block_hash[: height + 1].tobytes()).hexdigest()
+
+
+def history(txs: int, *, fork: int | None = None) -> Made:
+    """Make a chain of payments that join ever more addresses; from ``fork`` on another one."""
+    chain = Made()
+    for number in range(txs):
+        other = "" if fork is None or number < fork else "x"
+        if other:
+            chain.tx(chain.mint(("fork", 5)), ("fork", 4))
+        coins = chain.mint((f"a{number}{other}", 10), (f"a{number // 2}", 10))
+        chain.tx(coins, (f"b{number}{other}", 20))
+    return chain
+
+
+def index_of(chain: Made, txs: int | None = None) -> OneIndex:
+    columns = chain.columns(txs)
+    hashes = np.zeros((columns.blocks, 32), dtype=np.uint8)
+    for block in range(columns.blocks):  # a block's hash is over what is in it and all before
+        spent = columns.input_spent[: columns.tx_first_input[block + 1]].tobytes()
+        paid = columns.output_address[: columns.tx_first_output[block + 1]].tobytes()
+        hashes[block] = list(hashlib.sha256(spent + paid).digest())
+    return OneIndex(replace(columns, block_hash=hashes))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_same_chain_gives_the_same_bytes_however_it_grew(tmp_path: Path):
+    chain = history(12)
+    at_once = store.update(tmp_path / "at once", index_of(chain))
+    for txs in (5, 6, 17):
+        store.update(tmp_path / "grown", index_of(chain, txs))
+    grown = store.update(tmp_path / "grown", index_of(chain))
+    assert same(grown, at_once)
+    assert same(at_once, cluster(chain.columns()))
+    assert files(tmp_path / "grown") == files(tmp_path / "at once")
+    assert same(store.load(tmp_path / "grown", index_of(chain)), at_once)
+    assert at_once.why(0, 11) == cluster(chain.columns()).why(0, 11)
+
+
+@pytest.mark.parametrize("fork", [0, 3, 9, 11])
+def test_after_a_reorg_they_are_as_if_made_anew(tmp_path: Path, fork: int):
+    store.update(tmp_path, index_of(history(12)))
+    other = index_of(history(12, fork=fork))
+    with pytest.raises(ClustersDamagedError):
+        store.load(tmp_path, other)
+    assert same(store.update(tmp_path, other), cluster(other.columns))
+    assert store.read_manifest(tmp_path).dataset_hash == other.dataset_hash(other.columns.blocks - 1)
+
+
+def test_a_shorter_best_chain_takes_blocks_back(tmp_path: Path):
+    store.update(tmp_path, index_of(history(12)))
+    assert same(store.update(tmp_path, index_of(history(12), 20)), cluster(history(12).columns(20)))
+
+
+def test_a_reorg_deeper_than_what_is_kept_makes_them_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(store, "DEEPEST", 3)
+    store.update(tmp_path, index_of(history(12)))
+    assert len(store.read_manifest(tmp_path).block_hashes) == 3
+    other = index_of(history(12, fork=2))
+    assert same(store.update(tmp_path, other), cluster(other.columns))
+
+
+def test_other_settings_make_them_anew(tmp_path: Path):
+    index = index_of(history(6))
+    store.update(tmp_path, index)
+    settings = Settings(excluded=(1, 3))
+    assert same(store.update(tmp_path, index, settings), cluster(index.columns, settings))
+    assert store.load(tmp_path, index).settings == settings
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+def test_settings_that_name_new_chain_txs_only_add_to_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    chain = history(6)
+    store.update(tmp_path, index_of(chain, 6), Settings(unowned=(99, 1)))
+    settings = Settings(excluded=(7, 9), unowned=(1, 98))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "cluster", None)  # nothing is made anew
+        grown = store.update(tmp_path, index_of(chain), settings)
+    assert same(grown, cluster(chain.columns(), settings))
+    assert grown.settings == settings
+
+
+def test_up_to_date_clusters_are_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    index = index_of(history(6))
+    store.update(tmp_path, index)
+    monkeypatch.setattr(store, "save", None)
+    assert same(store.update(tmp_path, index), cluster(index.columns))
+
+
+def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    chain = history(12)
+    before = index_of(chain, 10)
+    store.update(tmp_path, before)
+
+    def power_off(path: Path, data: bytes) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_replace", power_off)
+        with pytest.raises(KeyboardInterrupt):
+            store.update(tmp_path, index_of(chain))
+    assert same(store.load(tmp_path, before), cluster(before.columns))
+    store.update(tmp_path, index_of(chain))
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+def test_what_is_missing_or_damaged_says_so(tmp_path: Path):
+    index = index_of(history(3))
+    with pytest.raises(ClustersMissingError):
+        store.load(tmp_path, index)
+    store.update(tmp_path, index)
+    manifest = store.read_manifest(tmp_path)
+    (tmp_path / manifest.generation / "up.npy").write_bytes(b"")
+    with pytest.raises(ClustersDamagedError):
+        store.load(tmp_path, index)
+    (tmp_path / store.MANIFEST).write_text("{}")
+    with pytest.raises(ClustersDamagedError):
+        store.load(tmp_path, index)
+
+
+def test_of_an_empty_chain_nothing_is_kept(tmp_path: Path):
+    assert store.update(tmp_path, index_of(Made())).addresses == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def text(address: int) -> str:
+    return f"#{address}"
+
+
+def test_tables_of_members_reasons_changes_and_peels():
+    chain = history(4)
+    tx, carried = 0, chain.mint(("start", 10**9))[0]
+    for number in range(3):
+        tx = chain.tx([carried], (f"paid{number}", 10**6), (f"kept{number}", 10**9 - (number + 1) * 1_000_111))
+        carried = chain.coins(tx)[1]
+    clusters: Clusters = cluster(chain.columns())
+    columns = clusters.columns
+    members = members_table(clusters, [6, 0, 2], text)
+    assert members.column_names == ["cluster", "number", "address"]
+    assert members.column("number").to_pylist() == list(clusters.members(0))
+    reasons = reasons_table(clusters, clusters.why(0, clusters.members(0)[-1]), text).to_pylist()
+    assert reasons[0]["address"] == "#0"
+    assert reasons[-1]["other"] == f"#{clusters.members(0)[-1]}"
+    finder = ChangeFinder(columns, mixing=clusters.mixing)
+    peels = chain_through(finder, tx)
+    assert peels is not None
+    rows = peels_table(columns, peels, text).to_pylist()
+    assert [row["peeled_value"] for row in rows] == [10**6] * 3
+    assert rows[-1]["carried"] == columns.outpoint_text(carried)
+    changes = changes_table(columns, finder.links(range(columns.txs)), text).to_pylist()
+    assert changes[-1]["signs"] == ["round-values"]
+    assert changes_table(columns, [], text).num_rows == 0
