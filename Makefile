@@ -15,11 +15,11 @@ FROM ?= 0
 SOURCES = $(shell for d in packages tests tools benchmarks drills; do \
 	[ -z "$$(find $$d -name '*.py' 2>/dev/null | head -n 1)" ] || echo $$d; done)
 
-.PHONY: help up demo drill test long check bench mutants crashes clean lock tools trace dev browser changelog
+.PHONY: help up demo drill trace-demo test long check bench mutants crashes clean lock tools trace dev browser changelog
 .NOTPARALLEL:
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ARGS=… is passed on, as in: make test ARGS='-k ledger'"
 
@@ -46,6 +46,9 @@ bench: dev tools ## Measure; a table, and benchmarks/results.json
 
 drill: dev tools ## Attack the running platform in 18 ways and measure the take (ARGS='--only 3,7'; goes on where it was stopped)
 	@exec $(BIN)/python -m drills $(ARGS)
+
+trace-demo: trace tools ## Play a theft on a chain and follow the money (ARGS='--drill 7': the take of a drill)
+	@exec $(BIN)/python tools/trace_demo.py $(ARGS)
 
 long: dev tools ## The long versions of tests of which `make test` plays a slice
 	STRONGROOM_LONG=1 $(BIN)/pytest -n $(JOBS) --dist loadscope --timeout 600 -m long $(ARGS)

@@ -137,7 +137,7 @@ def run() -> list[Row]:
         _row(f"block of {PAYMENTS} payments: seen to webhook, p50", p50, "s", LAST_SECONDS_MAX),
         _row("webhooks delivered of that block", told["count"], "", PAYMENTS),
         _row("second start to ready", ready, "s", START_SECONDS_MAX),
-        _row("memory of all processes, two nodes and database included (PSS)", memory, "MiB", PEER_MEMORY_MIB),
+        _row("memory of all processes, nodes and database included (PSS)", memory, "MiB", PEER_MEMORY_MIB),
     ]
 
 

@@ -1,0 +1,1 @@
+"""``strongroom-trace``: what an investigator types."""

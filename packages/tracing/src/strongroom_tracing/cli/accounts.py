@@ -1,0 +1,202 @@
+"""`evm index|status|trace`: the same questions on account chains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import pyarrow.parquet as pq
+import typer
+
+from strongroom_core.amounts import Amount
+from strongroom_core.assets import Asset, asset_by_id
+from strongroom_core.errors import InvalidValueError
+from strongroom_tracing.accounts import service
+from strongroom_tracing.accounts.answer import AccountAnswer
+from strongroom_tracing.accounts.building import BlockSource
+from strongroom_tracing.accounts.cases import Case
+from strongroom_tracing.accounts.evidence import document, provenance
+from strongroom_tracing.accounts.genuine import Genuine
+from strongroom_tracing.accounts.model import Status
+from strongroom_tracing.accounts.sources.etl import EtlFiles, EtlSource
+from strongroom_tracing.accounts.sources.rpc import RpcSource
+from strongroom_tracing.accounts.tables import tables
+from strongroom_tracing.cli.asking import DirectionOption, PolicyOption, Through, store_of
+from strongroom_tracing.cli.context import TAGS_DEFAULT, AsJson, On, TagsFolder, day, emit, note, progress, say, show
+from strongroom_tracing.cli.errors import UsageError
+from strongroom_tracing.provenance import Provenance
+from strongroom_tracing.report.service import report_of_accounts
+from strongroom_tracing.report.service import write as write_report
+from strongroom_tracing.tags.services import stops_by_text
+from strongroom_tracing.taint.model import Direction, Policy
+
+_EXPORTED: Final = ("blocks", "transactions", "logs", "token_transfers", "receipts", "traces")
+evm = typer.Typer(name="evm", help="Account chains: index transfers, and follow money there.", no_args_is_help=True)
+Folder = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index of an account chain.")]
+FOLDER_DEFAULT: Final = Path("trace-evm")
+
+
+@evm.command()
+def index(
+    folder: Folder = FOLDER_DEFAULT,
+    node: Annotated[str, typer.Option(help="URL of a node's RPC without a key in it, as http://127.0.0.1:8545.")] = "",
+    node_file: Annotated[Path | None, typer.Option(help="File with the URL, where it holds a key.")] = None,
+    etl: Annotated[
+        Path | None,
+        typer.Option(help="Folder of ethereum-etl's files: blocks, transactions, logs, … .json|csv|parquet."),
+    ] = None,
+    chain: Annotated[str, typer.Option(help="CAIP-2 id of the chain of --etl.")] = "eip155:1",
+    first_height: Annotated[
+        int | None, typer.Option(min=0, help="Begin at this block; fixed by the first run.")
+    ] = None,
+    until: Annotated[int | None, typer.Option(min=0, help="Stop at this block.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build the index of an account chain, or bring it up to the tip; stopped at any moment, it goes on."""
+    with _source(node, node_file, etl, chain) as source, progress("blocks", quiet=as_json) as told:
+        made = service.build(folder, source, progress=told, until=until, first=first_height)
+    _show_status(made, as_json=as_json)
+
+
+@evm.command()
+def status(folder: Folder = FOLDER_DEFAULT, as_json: AsJson = False) -> None:
+    """Say how far an index is."""
+    found = service.status(folder)
+    if found is None:
+        message = f"there is no index in {folder}: `strongroom-trace evm index` builds one"
+        raise UsageError(message)
+    _show_status(found, as_json=as_json)
+
+
+@evm.command()
+def trace(
+    case: Annotated[Path, typer.Option("--case", "-c", help="File of the case (JSON); docs/tracing-accounts.md.")],
+    folders: Annotated[list[Path], typer.Option("--index", "-i", help="Folder of an index; once for each chain.")],
+    tags: TagsFolder = TAGS_DEFAULT,
+    policy: PolicyOption = Policy.FIFO,
+    direction: DirectionOption = Direction.FORWARD,
+    hops: Annotated[int | None, typer.Option(min=0, help="Follow so many moves; no limit where left out.")] = None,
+    block: Annotated[int | None, typer.Option(min=0, help="Look at no block above this (backward: below).")] = None,
+    busy: Annotated[int | None, typer.Option(min=0, help="Follow no address with more transfers than this.")] = None,
+    swap_events: Annotated[bool, typer.Option(help="Follow swaps at whatever emits a known exchange's event.")] = False,
+    through: Through = False,
+    into: Annotated[
+        Path | None, typer.Option("--to", help="Also write all rows as Parquet, and the answer, here.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also write a self-contained HTML report to this file.")
+    ] = None,
+    on: On = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say where the marked money is now, at which services, as which assets."""
+    today = day(on)
+    told_case, store = Case.read(case), store_of(tags, through=through)
+    transfers = service.open_indexes(*folders, genuine=told_case.genuine())
+    stops: dict[str, str] = {}
+    if store is not None:
+        for chain in transfers.chains:
+            stops |= {f"{chain}:{address}": label for address, label in stops_by_text(store, chain).items()}
+    asked = told_case.question(
+        transfers, policy, direction, stops=stops, hops=hops, block=block, busy=busy, swap_events=swap_events
+    )
+    with progress("chain txs", quiet=as_json) as told:
+        answer = service.trace(transfers, asked, told)
+    lists, tags_hash = (store.lists(), store.hash) if store is not None else ((), "")
+    basis = provenance(transfers, answer, lists=lists, tags_hash=tags_hash)
+    if into is not None:
+        _write(into, answer, basis)
+    if report is not None:
+        title = f"{case.stem}: where the money {'came from' if asked.direction is Direction.BACKWARD else 'is'}"
+        made = report_of_accounts(answer, transfers.genuine, tables(answer), basis, title=title, on=today)
+        write_report(made, report)
+        note(f"report: {report.resolve()}")
+    if as_json:
+        emit(json.loads(document(answer, basis)))
+    else:
+        _tell(answer, basis, transfers.genuine)
+
+
+@contextmanager
+def _source(node: str, node_file: Path | None, etl: Path | None, chain: str) -> Iterator[BlockSource]:
+    if sum((bool(node), node_file is not None, etl is not None)) != 1:
+        message = "name one source: --node, --node-file or --etl"
+        raise UsageError(message)
+    if etl is not None:
+        yield EtlSource(chain, _etl_files(etl))
+        return
+    with RpcSource(node or (node_file or Path()).read_text(encoding="utf-8").strip()) as source:
+        yield source
+
+
+def _etl_files(folder: Path) -> EtlFiles:
+    found: dict[str, Any] = {}
+    for name in _EXPORTED:
+        there = [path for path in (folder / f"{name}.{end}" for end in ("json", "csv", "parquet")) if path.is_file()]
+        if there:
+            found[name] = there[0]
+    missing = [name for name in ("blocks", "transactions") if name not in found]
+    if missing:
+        message = f"{folder} has no file of {' and '.join(missing)} (such as blocks.json, blocks.csv or blocks.parquet)"
+        raise UsageError(message)
+    return EtlFiles(**found)
+
+
+def _write(into: Path, answer: AccountAnswer, basis: Provenance) -> None:
+    into.mkdir(parents=True, exist_ok=True)
+    for name, table in tables(answer).items():
+        pq.write_table(table, into / f"{name}.parquet")
+    (into / "answer.json").write_bytes(document(answer, basis) + b"\n")
+    note(f"written: {into.resolve()}")
+
+
+def _show_status(found: Status, *, as_json: bool) -> None:
+    if as_json:
+        emit(asdict(found))
+        return
+    inner = "with" if found.traced else "WITHOUT"
+    say(f"{found.chain}: blocks {found.first_height} to {found.height}, {found.transfers} rows, {inner} inner payments")
+
+
+def _tell(answer: AccountAnswer, basis: Provenance, genuine: Genuine) -> None:
+    if answer.untraced:
+        say(f"Without traces, payments inside of contract calls are missing: {', '.join(answer.untraced)}")
+    shown = (
+        ("At services (whom to ask)", ("service", "claim"), answer.services),
+        ("Held", ("address", "claim"), answer.held),
+        ("Came from", ("address", "origin", "claim"), answer.sources),
+        ("Spent on gas", ("address", "claim"), answer.gas),
+        ("Not followed", ("address", "reason", "claim"), answer.left),
+        ("Paid beyond what is known", ("address", "transfer"), answer.unknown),
+    )
+    names = _Names(genuine)
+    for title, columns, rows in shown:
+        if rows:
+            sums: dict[tuple[str, ...], int] = {}
+            for row in rows:
+                key = (*(str(getattr(row, column)) for column in columns), row.asset)
+                sums[key] = sums.get(key, 0) + row.value
+            lines = [(*key[:-1], names.money(key[-1], value)) for key, value in sorted(sums.items())]
+            show(title, (*columns, "value"), lines, numeric=("value",))
+    say(f"{len(answer.converted)} conversions, {len(answer.ignored)} ignored transfers, {answer.visited_txs} chain txs")
+    say(f"{basis.chain} up to {basis.height}; sha256 of all that this rests on: {basis.sha256}")
+
+
+class _Names:
+    """Writes amounts with the code of their asset."""
+
+    def __init__(self, genuine: Genuine) -> None:
+        self._known = {token.asset: (token.symbol, token.decimals) for token in genuine.tokens}
+
+    def money(self, asset: str, value: int) -> str:
+        """Write base units as whole units; as they are, with the asset's id, where its decimals are not known."""
+        try:
+            if asset in self._known:
+                return str(Amount(Asset(asset, *self._known[asset]), value))
+            return str(Amount(asset_by_id(asset), value))
+        except InvalidValueError:
+            return f"{value} of {asset}"

@@ -1,0 +1,125 @@
+"""An answer as files for other programs: Arrow, Parquet, CSV or JSON, always with what it rests on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.feather as pa_feather
+import pyarrow.parquet as pa_parquet
+
+from strongroom_tracing.errors import TracingError
+from strongroom_tracing.provenance import Provenance, canonical_json
+
+METADATA_KEY: Final = b"strongroom.provenance"
+PROVENANCE_FILE: Final = "provenance.json"
+#: What spreadsheets take for a formula at the start of a cell; labels come from other people's lists.
+_FORMULA: Final = r"^([=+\-@\t\r])"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class ExportError(TracingError):
+    """A place where an answer cannot be written to."""
+
+    code = "export-refused"
+
+
+class Format(StrEnum):
+    """How tables are written."""
+
+    ARROW = "arrow"
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSON = "json"
+
+
+def export(folder: Path, tables: Mapping[str, pa.Table], provenance: Provenance, form: Format) -> tuple[Path, ...]:
+    """Write each table to a file of its own (JSON: one file), and ``provenance.json``; same answer, same bytes.
+
+    Arrow and Parquet also hold the provenance in their schema's metadata. In CSV a text that a spreadsheet would take
+    for a formula gets an apostrophe before it. Base units are integers; in JSON they are text. Other files in the
+    folder stay.
+
+    Raises ``ExportError`` where the folder is none.
+    """
+    if folder.exists() and not folder.is_dir():
+        message = f"{folder} is a file; name a folder to export to"
+        raise ExportError(message)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_replace(folder / PROVENANCE_FILE, lambda path: _write_bytes(path, provenance.canonical() + b"\n"))]
+    if form is Format.JSON:
+        data = canonical_json(as_json(tables, provenance)) + b"\n"
+        return (*written, _replace(folder / "answer.json", lambda path: _write_bytes(path, data)))
+    for name in sorted(tables):
+        table = tables[name].replace_schema_metadata({METADATA_KEY: provenance.canonical()})
+        written.append(_replace(folder / f"{_checked(name)}.{form}", _writer(form, table)))
+    return tuple(written)
+
+
+def as_json(tables: Mapping[str, pa.Table], provenance: Provenance) -> dict[str, Any]:
+    """Give an answer as JSON's own types.
+
+    Whole numbers of base units as text, since JSON's numbers are doubles to many.
+    """
+    return {
+        "provenance": provenance.as_json(),
+        "provenance_sha256": provenance.sha256,
+        "tables": {name: rows_of(table) for name, table in sorted(tables.items())},
+    }
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Give a table's rows; heights and numbers of things stay numbers, values become text."""
+    money = [name for name in table.column_names if is_money(name)]
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for row in rows:
+        for name in money:
+            row[name] = None if row[name] is None else str(row[name])
+    return rows
+
+
+def is_money(column: str) -> bool:
+    """Whether a column of an answer's tables holds base units."""
+    return column in {"value", "asked", "again", "amount", "paid", "got"}
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        message = f"{name!r} cannot be the name of a file"
+        raise ExportError(message)
+    return name
+
+
+def _writer(form: Format, table: pa.Table) -> Callable[[Path], None]:
+    if form is Format.ARROW:
+        return lambda path: pa_feather.write_feather(table, str(path), compression="uncompressed")
+    if form is Format.PARQUET:
+        return lambda path: pa_parquet.write_table(table, path, compression="zstd")
+    return lambda path: pa_csv.write_csv(_harmless(table), path)
+
+
+def _harmless(table: pa.Table) -> pa.Table:
+    for number, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            cells = pc.replace_substring_regex(table.column(number), pattern=_FORMULA, replacement=r"'\1")
+            table = table.set_column(number, field, cells)
+    return table
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    write(fresh)
+    os.replace(fresh, path)  # noqa: PTH105 -- the plain call
+    return path
