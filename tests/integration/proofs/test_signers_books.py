@@ -9,6 +9,7 @@ import pytest
 from strongroom.infra.database import transaction
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType, LedgerTransaction, Posting
+from strongroom.outbound import jobs as outbound_jobs
 from strongroom.proofs import service
 from strongroom.proofs.jobs import make_books_readings, make_comparison
 from strongroom.proofs.model import Difference
@@ -95,6 +96,23 @@ async def test_a_payout_waits_until_both_signers_have_seen_the_deposit(office: O
     assert await office.cover(shop) == FUND
     assert await office.planned() == 1
     assert world.pg.execute("SELECT state, unproven FROM treasury_payable") == [("slotted", False)]
+
+
+async def test_a_payout_that_one_signer_alone_has_signed_is_no_difference(office: Office, world: World) -> None:
+    shop = await office.shop()
+    await office.prove()
+    await world.pay(shop, shop.intent(PAYOUT, SHOP))
+    await world.mine(12)
+    assert await office.planned() == 1
+    # As if this process had died between the two.
+    await outbound_jobs.sign(world.treasury, world.chain, world.signers[:1])
+    await office.read()
+    # Out of A's books, and still held in ours.
+    taken = PAYOUT + world.chain.fees.payout_fee
+    assert world.pg.execute("SELECT amount FROM signer_balance WHERE holder = %s AND signer = 'A'", shop.id) == [
+        (FUND - taken,)
+    ]
+    assert await office.compare(after=20) == []
 
 
 async def test_what_is_not_proven_yet_has_a_name_and_alarms_nobody(office: Office) -> None:
