@@ -31,7 +31,7 @@ from strongroom_tracing.tags.model import Category, Tag
 from strongroom_tracing.tags.service import import_list
 from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Policy
-from strongroom_tracing.watching import Line, Log, moves_of
+from strongroom_tracing.watching import Line, Log, blocks_of, log_name, moves_of
 
 POLICIES: Final = (Policy.FIFO, Policy.LIFO, Policy.TIHO, Policy.HAIRCUT, Policy.POISON)
 _LABEL: Final = "Example Exchange"
@@ -171,10 +171,10 @@ def watch_once(followed: Followed) -> list[Line]:
     """Look once what moved since the last look."""
     index_it(followed)
     case, store = Case.open(followed.folder / "case"), TagStore.open(followed.folder / "tags")
-    log = Log(case.folder, Method().name)
+    log = Log(case.folder, log_name(REGTEST_BTC.chain_id, Method(), through=False))
     with log.held(), Index.open(followed.index) as index:
         result = investigate(index, case.marks(), Method(), store)
-        log.see(moves_of(index, result.answer))
+        log.see(moves_of(index, result.answer), blocks_of(index))
         lines = log.untold()
         if lines:
             log.note_told(lines[-1])

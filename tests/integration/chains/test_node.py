@@ -13,7 +13,7 @@ from strongroom.chains.bitcoin.scan import TARGETS_MAX
 from strongroom.chains.errors import BroadcastRejectedError, NodeError, NodeRefusedError
 from strongroom.chains.model import ChainNode, ScanRange
 from strongroom.chains.service import address_to_script, connect_node
-from tests.fixtures.bitcoin import MiningNode, NodeFactory
+from tests.fixtures.bitcoin import MINER_WALLET, MiningNode, NodeFactory
 from tests.integration.chains.support import CHAIN, settings_for
 
 
@@ -122,3 +122,13 @@ async def test_a_cancelled_scan_is_aborted(node: ChainNode, fresh_bitcoin_node: 
     with pytest.raises(asyncio.CancelledError):
         await scanning
     assert (await node.utxo_scan([b"\x51"])).coins == ()
+
+
+def test_a_payment_with_the_lock_time_of_a_token_is_taken(bitcoin_node: MiningNode) -> None:
+    """Bitcoin Knots refuses lock time 21 ("parasite-cat21"), and wallets choose lock times at random."""
+    coin = bitcoin_node.rpc("listunspent", 1, wallet=MINER_WALLET)[0]
+    inputs = [{"txid": coin["txid"], "vout": coin["vout"], "sequence": 0xFFFFFFFD}]
+    rest = f"{coin['amount'] - Decimal('0.0001'):f}"
+    raw = bitcoin_node.rpc("createrawtransaction", inputs, {bitcoin_node.new_address(): rest}, 21)
+    signed = bitcoin_node.rpc("signrawtransactionwithwallet", raw, wallet=MINER_WALLET)
+    assert bitcoin_node.rpc("testmempoolaccept", [signed["hex"]])[0]["allowed"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gzip
 import hashlib
 import os
 import signal
@@ -26,7 +27,7 @@ from strongroom_tracing.tags.errors import (
     ListShrunkError,
 )
 from strongroom_tracing.tags.imports.formats import Format
-from strongroom_tracing.tags.imports.reading import Given
+from strongroom_tracing.tags.imports.reading import FILE_BYTES_MAX, Given
 from strongroom_tracing.tags.model import Category
 from strongroom_tracing.tags.settings import ListSetting
 from strongroom_tracing.tags.settings import read as read_settings
@@ -47,6 +48,7 @@ class Site:
     port: int = 0
     pages: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
     slow: set[str] = field(default_factory=set)
+    asked: dict[str, dict[str, str]] = field(default_factory=dict)  # the headers of the last request, by path
 
     def put(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
         self.pages[path] = (status, body, headers)
@@ -59,6 +61,7 @@ def site() -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            made.asked[self.path] = {name.lower(): value for name, value in self.headers.items()}
             status, body, headers = made.pages.get(self.path, (404, b"", {}))
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -126,6 +129,7 @@ def test_what_is_not_whole_replaces_nothing(site: Site, tmp_path: Path) -> None:
         (setting(site.put("/old", lines(range(10))), given=replace(GIVEN, as_of=date(2025, 6, 6))), ListOlderError),
         (setting(f"http://127.0.0.1:{site.port + 1 if site.port < 65535 else 1}/"), FetchError),
         (setting(site.put("/away", b"", 302, Location="http://example.org/a.txt")), FetchError),
+        (setting(site.put("/inside", b"", 302, Location="https://10.0.0.1/a.txt")), FetchError),
         (setting(site.put("/round", b"", 302, Location="/round")), FetchError),
     ]
     for asked, error in wrong:
@@ -133,6 +137,17 @@ def test_what_is_not_whole_replaces_nothing(site: Site, tmp_path: Path) -> None:
             update(store, asked, now=NOW)
         assert store.hash == TagStore.open(tmp_path).hash == stood, asked.url
     assert update(store, setting(site.put("/few", lines(range(4)))), now=NOW, anyway=True).info.tags == 4
+
+
+def test_what_a_server_packs_is_refused_before_it_is_unpacked(site: Site, tmp_path: Path) -> None:
+    store = TagStore.open(tmp_path)
+    once = gzip.compress(lines(range(10)))
+    for body, packing in ((once, "gzip"), (gzip.compress(once), "gzip, gzip"), (once, "x-unknown")):
+        with pytest.raises(FetchError, match="packed by its server"):
+            update(store, setting(site.put("/a.txt", body, Content_Encoding=packing)), now=NOW)
+    plain = site.put("/a.txt", lines(range(10)), Content_Encoding="Identity")
+    assert update(store, setting(plain), now=NOW).info.tags == 10
+    assert site.asked["/a.txt"]["accept-encoding"] == "identity"
 
 
 def test_exactly_half_of_a_list_is_taken(site: Site, tmp_path: Path) -> None:
@@ -161,6 +176,21 @@ def test_a_checksum_of_the_packed_or_the_unpacked_file_and_a_redirect_here_are_f
     site.put("/sum", b"no digest here")
     with pytest.raises(ChecksumError):
         update(store, setting(url, checksum_url=f"http://127.0.0.1:{site.port}/sum"), now=NOW)
+
+
+def test_a_packed_bomb_costs_no_more_than_the_readers_limit(site: Site, tmp_path: Path) -> None:
+    store = TagStore.open(tmp_path)
+    plain = b"#" * (FILE_BYTES_MAX + 1)
+    bomb = bz2.compress(plain)
+    assert len(bomb) < 1000
+    url = site.put("/a.txt.bz2", bomb)
+    with pytest.raises(ChecksumError):
+        update(store, setting(url, sha256=hashlib.sha256(plain).hexdigest()), now=NOW)
+    with pytest.raises(BadListError, match="unpacked"):
+        update(store, setting(url, sha256=hashlib.sha256(bomb).hexdigest()), now=NOW)
+    short = site.put("/cut.bz2", bz2.compress(lines(range(10)))[:-9])
+    with pytest.raises(ChecksumError):
+        update(store, setting(short, sha256="0" * 64), now=NOW)
 
 
 def test_one_list_that_fails_does_not_keep_the_others(site: Site, tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ class Investigator:
         assert said.code == 0, said.err
         return [json.loads(line) for line in said.out.splitlines()]
 
+    def say(self, *argv: str) -> str:
+        said = self._typing(*argv)
+        assert said.code == 0, said.err
+        return said.out
+
     def look(self, *more: str) -> list[dict[str, Any]]:
         return self.run("watch", "-c", "case", *self.node, "--through-services", "--once", "--json", *more)
 
@@ -96,6 +101,26 @@ def test_each_move_is_told_once_and_one_that_a_reorg_took_back_is_told_as_undone
     assert [line["number"] for line in told + undone + again] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_reorg_of_the_theft_itself_is_told_and_the_watch_goes_on(
+    stolen: tuple[Investigator, str], fresh_bitcoin_node: MiningNode
+):
+    investigator, where = stolen
+    txid = spend_all(fresh_bitcoin_node)
+    fresh_bitcoin_node.mine()
+    assert len(investigator.look()) == 2
+    taken = [fresh_bitcoin_node.rpc("gettransaction", one, wallet="thief")["hex"] for one in (where[:64], txid)]
+    fresh_bitcoin_node.reorganise(2, keep_mempool=False)
+    assert [line["event"] for line in investigator.look()] == ["undone", "undone"]
+    (traced,) = investigator.run("trace", "-c", "case", "--through-services", "--json")
+    assert [row["where"] for row in traced["tables"]["absent"]] == [where]
+    assert "absent" in investigator.say("trace", "-c", "case", "--through-services")
+    assert investigator.look() == []
+    for raw in taken:  # the node forgot what spends a coinbase that was too young again for a while
+        fresh_bitcoin_node.rpc("sendrawtransaction", raw)
+    fresh_bitcoin_node.mine()
+    assert {line["txid"] for line in investigator.look()} == {txid}
+
+
 def test_what_was_seen_and_not_told_is_told_after_a_restart(
     stolen: tuple[Investigator, str], fresh_bitcoin_node: MiningNode
 ):
@@ -130,7 +155,7 @@ def test_it_survives_the_node_going_away_and_ends_on_a_key_press(
     with output.open("w") as file, (investigator.folder / "err").open("w") as err:
         program = subprocess.Popen(argv, cwd=investigator.folder, stdout=file, stderr=err, text=True, env=os.environ)
     try:
-        _until(lambda: (investigator.folder / "case").joinpath(".watch-fifo-forward-absorbed.lock").exists())
+        _until(lambda: any((investigator.folder / "case").glob(".watch-*-fifo-forward-absorbed-through.lock")))
         fresh_bitcoin_node.stop()
         _until(lambda: "source-unreadable" in (investigator.folder / "err").read_text())
         fresh_bitcoin_node.start()

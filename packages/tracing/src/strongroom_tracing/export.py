@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -19,7 +20,6 @@ from strongroom_tracing.errors import TracingError
 from strongroom_tracing.provenance import Provenance, canonical_json
 
 METADATA_KEY: Final = b"strongroom.provenance"
-PROVENANCE_FILE: Final = "provenance.json"
 #: What spreadsheets take for a formula at the start of a cell; labels come from other people's lists.
 _FORMULA: Final = r"^([=+\-@\t\r])"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -41,11 +41,12 @@ class Format(StrEnum):
 
 
 def export(folder: Path, tables: Mapping[str, pa.Table], provenance: Provenance, form: Format) -> tuple[Path, ...]:
-    """Write each table to a file of its own (JSON: one file), and ``provenance.json``; same answer, same bytes.
+    """Write each table to a file of its own (JSON: one file), then what they rest on; same answer, same bytes.
 
-    Arrow and Parquet also hold the provenance in their schema's metadata. In CSV a text that a spreadsheet would take
-    for a formula gets an apostrophe before it. Base units are integers; in JSON they are text. Other files in the
-    folder stay.
+    ``provenance-<format>.json`` comes last and holds the SHA-256 of each file, so that files of two answers, or of an
+    export that was stopped, are never taken for one; each format has its own. Arrow and Parquet also hold the
+    provenance in their schema's metadata. In CSV a text that a spreadsheet would take for a formula gets an apostrophe
+    before it. Base units are integers; in JSON they are text. Other files in the folder stay.
 
     Raises ``ExportError`` where the folder is none.
     """
@@ -53,14 +54,25 @@ def export(folder: Path, tables: Mapping[str, pa.Table], provenance: Provenance,
         message = f"{folder} is a file; name a folder to export to"
         raise ExportError(message)
     folder.mkdir(parents=True, exist_ok=True)
-    written = [_replace(folder / PROVENANCE_FILE, lambda path: _write_bytes(path, provenance.canonical() + b"\n"))]
+    names = [_checked(name) for name in sorted(tables)]
+    basis = folder / provenance_name(form)
+    basis.unlink(missing_ok=True)  # of another answer: while the tables change, none of them has its basis there
     if form is Format.JSON:
         data = canonical_json(as_json(tables, provenance)) + b"\n"
-        return (*written, _replace(folder / "answer.json", lambda path: _write_bytes(path, data)))
-    for name in sorted(tables):
-        table = tables[name].replace_schema_metadata({METADATA_KEY: provenance.canonical()})
-        written.append(_replace(folder / f"{_checked(name)}.{form}", _writer(form, table)))
-    return tuple(written)
+        written = [_replace(folder / "answer.json", lambda path: _write_bytes(path, data))]
+    else:
+        written = [_replace(folder / f"{name}.{form}", _writer(form, tables[name], provenance)) for name in names]
+    facts = {
+        "provenance": provenance.as_json(),
+        "provenance_sha256": provenance.sha256,
+        "files": {path.name: _sha256(path) for path in written},
+    }
+    return (*written, _replace(basis, lambda path: _write_bytes(path, canonical_json(facts) + b"\n")))
+
+
+def provenance_name(form: Format) -> str:
+    """Name the file that says what the files of a format rest on."""
+    return f"provenance-{form}.json"
 
 
 def as_json(tables: Mapping[str, pa.Table], provenance: Provenance) -> dict[str, Any]:
@@ -97,7 +109,8 @@ def _checked(name: str) -> str:
     return name
 
 
-def _writer(form: Format, table: pa.Table) -> Callable[[Path], None]:
+def _writer(form: Format, rows: pa.Table, provenance: Provenance) -> Callable[[Path], None]:
+    table = rows.replace_schema_metadata({METADATA_KEY: provenance.canonical()})
     if form is Format.ARROW:
         return lambda path: pa_feather.write_feather(table, str(path), compression="uncompressed")
     if form is Format.PARQUET:
@@ -111,6 +124,11 @@ def _harmless(table: pa.Table) -> pa.Table:
             cells = pc.replace_substring_regex(table.column(number), pattern=_FORMULA, replacement=r"'\1")
             table = table.set_column(number, field, cells)
     return table
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

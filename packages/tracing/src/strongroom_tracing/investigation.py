@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -23,6 +23,7 @@ from strongroom_tracing.taint.service import trace
 from strongroom_tracing.taint.tables import tables
 
 Progress = Callable[[int, int], None]
+_ABSENT: Final = ("claim", "where", "reporter", "reference", "reported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +71,35 @@ def investigate(
 ) -> Result:
     """Follow a case's marked money on the index's chain.
 
-    ``store``: the lists whose services stop the trace; without it none does. Raises ``NothingMarkedError``,
-    ``UnknownOutputError``, ``BadQuestionError``.
+    ``store``: the lists whose services stop the trace; without it none does. Marks that a reorg took out of the chain
+    are in the table ``absent``. Raises ``NothingMarkedError``, ``BadQuestionError``.
     """
     question = question_of(index, marks, method, store)
     answer = trace(index.columns, question, progress)
-    return Result(
-        index, answer, tables(index.columns, answer, index.address_text), provenance_of(index, marks, method, store)
-    )
+    made = tables(index.columns, answer, index.address_text) | {"absent": absent_table(index, marks)}
+    return Result(index, answer, made, provenance_of(index, marks, method, store))
+
+
+def absent_table(index: Index, marks: Sequence[CaseMark]) -> pa.Table:
+    """Give the marks of the index's chain that mean nothing in it, in the order of report."""
+    rows = [mark.as_json() for mark in resolve(index, marks).absent]
+    amounts = [None if row["amount"] is None else int(row["amount"]) for row in rows]
+    texts = {name: pa.array([row[name] for row in rows], pa.string()) for name in _ABSENT}
+    return pa.table(texts | {"amount": pa.array(amounts, pa.int64())})
 
 
 def question_of(index: Index, marks: Sequence[CaseMark], method: Method, store: TagStore | None = None) -> Question:
-    """Give the question that a case's marks and a method ask. Raises ``NothingMarkedError``, ``UnknownOutputError``."""
+    """Give the question that a case's marks and a method ask. Raises ``NothingMarkedError``."""
     known = {} if store is None else stops(store, index, confidence=method.confidence)
-    return Question(method.policy, method.fees, method.direction, resolve(index, marks), known, method.limits)
+    return Question(method.policy, method.fees, method.direction, resolve(index, marks).marks, known, method.limits)
 
 
 def provenance_of(index: Index, marks: Sequence[CaseMark], method: Method, store: TagStore | None) -> Provenance:
-    """Say what an answer rests on: the chain up to the index's tip, the method, the marks of that chain, the lists."""
-    tip = index.tip
+    """Say what an answer rests on: the chain up to the index's tip, the method, the marks of that chain, the lists.
+
+    A mark that means nothing in the index says so.
+    """
+    tip, gone = index.tip, resolve(index, marks).absent
     parameters: dict[str, Any] = {
         "hops": method.limits.hops,
         "smallest": str(method.limits.smallest),
@@ -103,7 +114,9 @@ def provenance_of(index: Index, marks: Sequence[CaseMark], method: Method, store
         dataset_hash=index.dataset_hash(tip.height),
         method={"policy": method.policy.value, "direction": method.direction.value, "fees": method.fees.value},
         parameters=parameters,
-        marks=tuple(mark.as_json() for mark in marks if mark.chain == index.chain),
+        marks=tuple(
+            mark.as_json() | ({"absent": True} if mark in gone else {}) for mark in marks if mark.chain == index.chain
+        ),
         tags_hash="" if store is None else store.hash,
         lists=() if store is None else store.lists(),
     )

@@ -1,41 +1,66 @@
 """Watching marked money: each of its moves is told once, in order, across restarts and reorgs.
 
-What a reorg took back is told as undone. Beside a case's marks stands a log for each method: first the events are on
-the disk, then they are told, then it is noted how far they were told. After a crash the last ones may be told again,
-with the same numbers; none is ever left out.
+What a reorg took back is told as undone; what further marks or other lists make of a move that stands in the chain, as
+revised. Beside a case's marks stands a log for each chain and method: first the events are on the disk, then they are
+told, then it is noted how far they were told. After a crash the last ones may be told again, with the same numbers;
+none is ever left out.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from strongroom_tracing.columns import UNSPENT
 from strongroom_tracing.index.service import Index
-from strongroom_tracing.marks.store import append_lines, locked, read_lines
+from strongroom_tracing.investigation import Method
+from strongroom_tracing.marks.store import append_lines, locked, read_lines, write_whole
 from strongroom_tracing.provenance import canonical_json
 from strongroom_tracing.taint.answer import Answer
 from strongroom_tracing.taint.model import FEE_OF_TX, Move
 
-MOVED, UNDONE = "moved", "undone"
+MOVED, REVISED, UNDONE = "moved", "revised", "undone"
+#: What marks and lists say of a move, and the chain does not: another word of theirs makes no other move.
+_SAID: Final = ("value", "service")
 _Event = dict[str, Any]
+HasBlock = Callable[[str, int], bool]
+"""Whether a block, by hash and height, is in the chain that was looked at."""
+
+
+def log_name(chain: str, method: Method, *, through: bool) -> str:
+    """Name the log of a chain (CAIP-2) under a method; ``through``: services do not stop the trace."""
+    return f"{chain.replace(':', '-')}-{method.name}{'-through' if through else ''}"
+
+
+def blocks_of(index: Index) -> HasBlock:
+    """Say which blocks an index holds."""
+    columns = index.columns
+
+    def has(block: str, height: int) -> bool:
+        at = height - columns.first_height
+        return 0 <= at < columns.blocks and bool(columns.block_hash[at].tobytes()[::-1].hex() == block)
+
+    return has
 
 
 def moves_of(index: Index, answer: Answer) -> dict[str, _Event]:
-    """Give each move of an answer by an id that follows from its content: block, chain tx, places, claim, value.
+    """Give each move of an answer by an id that follows from chain, block, chain tx, places and claim.
 
-    A chain tx that a reorg puts into another block is another move: the first is undone, the second told.
+    A chain tx that a reorg puts into another block is another move: the first is undone, the second told. What went
+    in several parts from one place to the same other is one move.
     """
-    found = {}
+    found: dict[str, _Event] = {}
     for move in answer.moves:
         event = _event(index, answer, move)
-        found[sha256(canonical_json(event)).hexdigest()] = event
+        key = sha256(canonical_json({name: event[name] for name in event if name not in _SAID})).hexdigest()
+        if key in found:
+            event["value"] = str(int(event["value"]) + int(found[key]["value"]))
+        found[key] = event
     return found
 
 
@@ -45,16 +70,22 @@ def _event(index: Index, answer: Answer, move: Move) -> _Event:
     to_fee = move.sink == FEE_OF_TX
     address = -1 if to_fee else int(columns.output_address[move.sink])
     return {
+        "chain": index.chain,
         "height": columns.first_height + block,
         "block": columns.block_hash[block].tobytes()[::-1].hex(),
         "txid": columns.txid_text(move.tx),
         "from": _source(index, move.source),
         "to": "fee" if to_fee else columns.outpoint_text(move.sink),
         "address": None if to_fee else index.address_text(address),
-        "service": answer.question.stops.get(address),
+        "service": _writable(answer.question.stops.get(address)),
         "claim": move.claim,
         "value": str(move.value),
     }
+
+
+def _writable(label: str | None) -> str | None:
+    """A list in JSON can hold half of a surrogate pair, which no file can."""
+    return None if label is None else label.encode("utf-8", "replace").decode()
 
 
 def _source(index: Index, source: int) -> str:
@@ -70,7 +101,11 @@ def _source(index: Index, source: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the log: what happened (``moved`` or ``undone``), and its number, which never changes."""
+    """One line of the log: what happened, and its number, which never changes.
+
+    ``moved``; ``undone``: its block is no longer in the chain; ``revised``: marks or lists say something else of it,
+    and ``was`` holds what was told before. A move that is no longer of marked money at all has the value None then.
+    """
 
     number: int
     event: str
@@ -107,23 +142,27 @@ class Log:
         return self._lines
 
     def standing(self) -> dict[str, _Event]:
-        """Give the moves that are not undone."""
-        found = {}
+        """Give the moves that are neither undone nor revised to nothing, as they were told last."""
+        found: dict[str, _Event] = {}
         for line in self.lines():
-            if line.event == MOVED:
-                found[line.id] = line.move
-            else:
+            if line.event == UNDONE or line.move["value"] is None:
                 found.pop(line.id, None)
+            else:
+                found[line.id] = {name: told for name, told in line.move.items() if name != "was"}
         return found
 
-    def see(self, moves: dict[str, _Event]) -> int:
-        """Write down what is new and what is gone, the gone first, latest first; how many lines that made."""
+    def see(self, moves: dict[str, _Event], has_block: HasBlock) -> int:
+        """Write down what is new, other and gone, the gone first, latest first; how many lines that made.
+
+        ``has_block`` is asked whether the chain or somebody's word took a move away.
+        """
         standing = self.standing()
         gone = sorted(
             (key for key in standing if key not in moves), key=lambda key: _order(standing[key], key), reverse=True
         )
-        new = sorted((key for key in moves if key not in standing), key=lambda key: _order(moves[key], key))
-        events = [(UNDONE, key, standing[key]) for key in gone] + [(MOVED, key, moves[key]) for key in new]
+        new = sorted((key for key in moves if moves[key] != standing.get(key)), key=lambda key: _order(moves[key], key))
+        events = [_gone(key, standing[key], has_block) for key in gone]
+        events += [_new(key, moves[key], standing.get(key)) for key in new]
         lines = [Line(number, *event) for number, event in enumerate(events, len(self.lines()) + 1)]
         if lines:
             append_lines(self._path, [asdict(line) for line in lines])
@@ -136,14 +175,29 @@ class Log:
 
     def note_told(self, line: Line) -> None:
         """Note that everything up to a line was told."""
-        fresh = self._told.with_suffix(".new")
-        fresh.write_text(json.dumps({"through": line.number}), encoding="ascii")
-        os.replace(fresh, self._told)  # noqa: PTH105 -- the plain call
+        write_whole(self._told, canonical_json({"through": line.number}))
 
     def _told_through(self) -> int:
-        if not self._told.exists():
+        """A note that is not there or says nothing that can be means 0: told twice is better than never."""
+        try:
+            through = json.loads(self._told.read_bytes())["through"]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return 0
-        return int(json.loads(self._told.read_text(encoding="ascii"))["through"])
+        return through if type(through) is int and 0 <= through <= len(self.lines()) else 0
+
+
+def _gone(key: str, move: _Event, has_block: HasBlock) -> tuple[str, str, _Event]:
+    if has_block(move["block"], move["height"]):
+        return REVISED, key, {**move, "value": None, "was": _said(move)}
+    return UNDONE, key, move
+
+
+def _new(key: str, move: _Event, known: _Event | None) -> tuple[str, str, _Event]:
+    return (MOVED, key, move) if known is None else (REVISED, key, {**move, "was": _said(known)})
+
+
+def _said(move: _Event) -> _Event:
+    return {name: move[name] for name in _SAID}
 
 
 def _order(move: _Event, key: str) -> tuple[int, str, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -157,7 +158,8 @@ def test_files_that_do_not_belong_together_are_refused(folder: Path, tmp_path: P
 
 
 def test_traces_of_a_table_are_put_in_the_order_of_execution(folder: Path, tmp_path: Path) -> None:
-    tx = _rows(folder, "transactions")[1]
+    tx, height = _rows(folder, "transactions")[1], 17173049
+    roots = [_root(other) for other in _rows(folder, "transactions") if other["hash"] != tx["hash"]]
     one, two = "0x" + "01" * 20, "0x" + "02" * 20
 
     def call(place: str, value: int, **more: object) -> dict:
@@ -172,12 +174,63 @@ def test_traces_of_a_table_are_put_in_the_order_of_execution(folder: Path, tmp_p
     ]  # fmt: skip
     reward = call("", 11, trace_type="reward", transaction_hash=None, to_address=two)
     path = tmp_path / "traces.json"
-    path.write_text("\n".join(map(json.dumps, [*calls, reward])))
+    path.write_text("\n".join(map(json.dumps, [*calls, *roots, reward])))
     blocks, transactions, logs = (folder / f"{PREFIX}{kind}.json" for kind in KINDS)
     files = EtlFiles(blocks, transactions, logs, traces=path)
     source = EtlSource(CHAIN, files)
     assert source.traced
-    (block,) = source.blocks(tx["block_number"], tx["block_number"])
+    (block,) = source.blocks(height, height)
     inner = [(row.place, row.value) for row in block.transfers if row.kind == Kind.INTERNAL]
     assert inner == [(1, 3), (2, 5), (3, 9), (4, 8)]
     assert [row.value for row in block.transfers if row.kind == Kind.ISSUED][-1] == 11
+
+
+def _root(tx: dict) -> dict:
+    """Give the top-level call of a chain tx, as a row of traces."""
+    ends = {"from_address": tx["from_address"], "to_address": tx["to_address"] or "0x" + "03" * 20}
+    return {
+        "block_number": tx["block_number"], "transaction_hash": tx["hash"], "value": tx["value"], "trace_type": "call",
+        "call_type": "call", "trace_address": "", "status": tx["receipt_status"],
+    } | ends  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "harm", "message"),
+    [
+        ("transactions", lambda rows: rows.pop(), "do not have all chain txs"),
+        ("transactions", lambda rows: rows.pop(3), "do not have all chain txs"),
+        ("transactions", lambda rows: rows.append(rows[3]), "do not have all chain txs"),
+        ("logs", lambda rows: rows[3].update(transaction_hash="0x" + "40" * 32), "chain txs that it does not have"),
+        ("logs", lambda rows: rows[3].update(transaction_index=9), "chain txs that it does not have"),
+        ("logs", lambda rows: rows[3].update(block_hash="0x" + "99" * 32), "logs .* another block"),
+        (
+            "token_transfers",
+            lambda rows: rows[3].update(transaction_hash="0x" + "40" * 32),
+            "chain txs that it does not have",
+        ),
+        ("token_transfers", lambda rows: rows[3].update(block_hash="0x" + "99" * 32), "token transfers .* another"),
+        ("traces", lambda rows: rows.pop(), "are not those of its chain txs"),
+        ("traces", lambda rows: rows[3].update(trace_address="0"), "are not those of its chain txs"),
+        ("traces", lambda rows: rows.append(rows[3] | {"transaction_hash": "0x" + "40" * 32}), "are not those"),
+        ("traces", lambda rows: rows[3].update(block_hash="0x" + "99" * 32), "traces .* another block"),
+    ],
+)
+def test_an_export_that_lacks_something_or_has_it_of_elsewhere_is_refused(
+    folder: Path, tmp_path: Path, kind: str, harm: Callable[[list[dict]], object], message: str
+) -> None:
+    of = {name: _rows(folder, name) for name in (*KINDS, "token_transfers")}
+    of["traces"] = [_root(tx) for tx in of["transactions"]]
+    if kind == "token_transfers":
+        del of["logs"]
+    assert len(list(_source(tmp_path, of).blocks(17173049, 17173050))) == 2
+    harm(of[kind])
+    with pytest.raises(SourceError, match=message) as caught:
+        list(_source(tmp_path, of).blocks(17173049, 17173050))
+    assert caught.value.code == "accounts-source"
+
+
+def _source(where: Path, of: Mapping[str, list[dict]]) -> EtlSource:
+    paths = {name: where / f"{name}.json" for name in of}
+    for name, rows in of.items():
+        paths[name].write_text("\n".join(map(json.dumps, rows)))
+    return EtlSource(CHAIN, EtlFiles(**paths))

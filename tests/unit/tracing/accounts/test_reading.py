@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from strongroom_tracing.accounts.errors import SourceError
 from strongroom_tracing.accounts.genuine import Genuine
 from strongroom_tracing.accounts.model import Kind
-from strongroom_tracing.accounts.sources.calls import from_calls, from_parity, from_tree
-from strongroom_tracing.accounts.sources.decoding import DEPOSIT, SWAPS, TRANSFER, WITHDRAWAL, Log, transfer_of
+from strongroom_tracing.accounts.sources.calls import Call, from_calls, from_parity, from_tree
+from strongroom_tracing.accounts.sources.decoding import DEPOSIT, SWAPS, TRANSFER, WITHDRAWAL, Inner, Log, transfer_of
 from strongroom_tracing.accounts.sources.reading import address, data, digest, number, unix_time
 from strongroom_tracing.accounts.sources.tables import read_transfers, transfers_of
 from tests.unit.tracing.accounts.support import CHAIN, text, txid
@@ -100,6 +101,38 @@ def test_a_chain_tx_that_failed_as_a_whole_moved_nothing() -> None:
     assert from_calls([from_parity({**flat, "error": "Reverted"})]) is None
 
 
+def test_what_failed_calls_called_is_undone_and_nothing_else() -> None:
+    def call(*place: int, failed: bool = False) -> Call:
+        return Call(place, failed, Inner(bytes(20), bytes(20), 1 + sum(place)))
+
+    calls = [
+        call(),
+        call(0),
+        call(1, failed=True),
+        call(1, 0, failed=True),
+        call(1, 1),
+        call(1, 1, 0),
+        call(2),
+        call(10),
+    ]
+    assert [one.value for one in from_calls(reversed(calls)) or ()] == [1, 3, 11]
+
+
+def test_a_chain_tx_of_very_many_failed_calls_takes_no_time() -> None:
+    class Counted(tuple[int, ...]):
+        __slots__ = ()
+        looks = 0
+
+        def __getitem__(self, key: Any) -> Any:
+            Counted.looks += 1
+            return super().__getitem__(key)
+
+    calls = [Call(Counted((place,)), place < 500, None if place < 500 else _PAID) for place in range(1000)]
+    assert len(from_calls([Call((), False, None), *calls]) or ()) == 500
+    assert Counted.looks <= 2 * len(calls)
+
+
+_PAID = Inner(bytes(20), bytes(20), 1)
 _ENDS = {"from": text("ann"), "to": text("bob")}
 
 

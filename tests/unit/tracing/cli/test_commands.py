@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
@@ -16,7 +17,9 @@ from pathlib import Path
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from rich.console import Console
 
+from strongroom_tracing.cli import context
 from strongroom_tracing.cli.app import app, main
 from strongroom_tracing.export import METADATA_KEY
 from tests.unit.tracing.cli.commands import Typing
@@ -116,7 +119,9 @@ def test_an_answer_is_exported_with_what_it_rests_on(run: Typing, case: str, for
     first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     assert run("export", "-c", case, "--to", "out", "--format", form).code == 0
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == first
-    facts = json.loads(first["provenance.json"])
+    basis = json.loads(first[f"provenance-{form}.json"])
+    assert basis["files"].keys() == first.keys() - {f"provenance-{form}.json"}
+    facts = basis["provenance"]
     assert facts["method"]["policy"] == "fifo"
     if form == "json":
         assert json.loads(first["answer.json"])["tables"]["held"][0]["value"] == "99990000"
@@ -131,6 +136,44 @@ def test_an_answer_is_exported_with_what_it_rests_on(run: Typing, case: str, for
     )
     assert table.column("value").to_pylist() == [99990000]
     assert json.loads(table.schema.metadata[METADATA_KEY]) == facts
+
+
+def test_a_label_cannot_command_the_terminal():
+    evil = "a\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u200f\n\udcffb"
+    with io.StringIO() as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "out", Console(file=file, force_terminal=True, color_system=None, width=200))
+        patch.setattr(context, "err", Console(file=file, force_terminal=True, color_system=None, width=200))
+        patch.setattr("sys.stdout", file)
+        context.say(evil)
+        context.note(evil)
+        context.show(evil, ("service",), [(evil,)])
+        told = file.getvalue()
+        file.seek(0)
+        file.truncate()
+        context.emit({"service": evil})
+        as_json = file.getvalue()
+    assert "owned" in told
+    assert all(character == "\n" or character.isprintable() for character in told + as_json)
+    assert as_json.count("\n") == 1
+    assert json.loads(as_json) == {"service": evil}
+
+
+def test_a_mark_that_is_not_in_the_chain_is_shown(run: Typing, case: str, names: dict[str, str]):
+    marks = Path(case) / "marks.jsonl"
+    gone = json.loads(marks.read_text()) | {"where": f"{'ab' * 32}:0", "reporter": "Ben"}
+    with marks.open("a") as file:
+        file.write(json.dumps(gone) + "\n")
+    said = run("trace", "-c", case)
+    assert said.code == 0, said.err
+    assert re.search(rf"absent.*\n.*\n{gone['where']} +theft-1 +Ben", said.out)
+    answer = run("trace", "-c", case, "--json").json
+    assert [row["where"] for row in answer["tables"]["absent"]] == [gone["where"]]
+    assert [mark.get("absent", False) for mark in answer["provenance"]["marks"]] == [False, True]
+    marks.write_text(json.dumps(gone) + "\n")
+    alone = run("trace", "-c", case, "--report", "report.html")
+    assert alone.code == 0, alone.err
+    assert "absent" in alone.out
+    assert names["taint-split-tx-1"] not in alone.out
 
 
 def test_marks_are_listed_and_the_same_report_twice_changes_nothing(run: Typing, case: str, names: dict[str, str]):
@@ -164,10 +207,14 @@ def test_addresses_of_one_owner_are_listed_and_the_reason_given(run: Typing, cas
         (("trace", "-c", "case", "--tags", "nowhere"), 1, "lists-missing"),
         (("trace", "-c", "case", "-p", "nonsense"), 2, "usage"),
         (("trace", "-c", "case", "--smallest", "1e3"), 1, "amount-invalid"),
+        (("trace", "-c", "case", "--smallest", str(2**63)), 1, "usage"),
+        (("trace", "-c", "case", "--hops", str(2**62 + 1)), 1, "usage"),
+        (("trace", "-c", "case", "--height", str(2**64)), 1, "usage"),
         (("trace", "-c", "case", "--on", "yesterday"), 1, "usage"),
         (("marks", "-c", "nowhere"), 1, "case-missing"),
         (("mark", "nonsense", "-c", "case", *MARK), 1, "mark-invalid"),
         (("mark", f"{'ab' * 32}:0", "-c", "case", *MARK), 1, "output-unknown"),
+        (("mark", f"{'ab' * 32}:0", "-c", "case", *MARK[:3], "\udcff", *MARK[4:]), 1, "mark-invalid"),
         (("mark", f"{'ab' * 32}:0", "-c", "case", *MARK, "--amount", "-1"), 1, "amount-invalid"),
         (("cluster", "nonsense"), 1, "usage"),
         (("export", "-c", "case"), 2, "usage"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from strongroom_tracing.clusters.model import Clusters, Settings
 from strongroom_tracing.clusters.peeling import chain_through
 from strongroom_tracing.clusters.service import cluster
 from strongroom_tracing.clusters.tables import changes_table, members_table, peels_table, reasons_table
-from strongroom_tracing.columns import Columns
+from strongroom_tracing.columns import COINBASE, Columns
 from tests.unit.tracing.clusters.chains import Made
 from tests.unit.tracing.clusters.test_forest import same
 
@@ -78,6 +79,61 @@ def test_after_a_reorg_they_are_as_if_made_anew(tmp_path: Path, fork: int):
         store.load(tmp_path, other)
     assert same(store.update(tmp_path, other), cluster(other.columns))
     assert store.read_manifest(tmp_path).dataset_hash == other.dataset_hash(other.columns.blocks - 1)
+
+
+def begun_at(chain: Made, first: int) -> Columns:
+    """Give what an index of a chain from a later block on has: other numbers of the same addresses and chain txs."""
+    later = Made()
+    dropped = sum(1 for output in chain.outputs if output[2] < first)
+    for number, coins in enumerate(chain.spent[first:], start=first):
+        outs = [(address, value) for address, value, tx in chain.outputs if tx == number]
+        kept = [coin - dropped if coin >= dropped else coin if coin == COINBASE else later.before(-1) for coin in coins]
+        later.tx([] if kept == [COINBASE] else kept, *outs)
+    return replace(later.columns(), first_height=first)
+
+
+@dataclass
+class LaterIndex(OneIndex):
+    """An index from a later block on; it names its data as the index of the whole chain does."""
+
+    whole: OneIndex
+
+    def dataset_hash(self, height: int) -> str:
+        return self.whole.dataset_hash(height)
+
+
+def later_index(chain: Made, first: int) -> LaterIndex:
+    whole = index_of(chain)
+    return LaterIndex(replace(begun_at(chain, first), block_hash=whole.columns.block_hash[first:]), whole)
+
+
+@pytest.mark.parametrize("first", [1, 5, 8])
+def test_an_index_from_another_first_block_makes_them_anew(tmp_path: Path, first: int):
+    chain = history(12)
+    store.update(tmp_path, index_of(chain))
+    later = later_index(chain, first)
+    with pytest.raises(ClustersDamagedError):
+        store.load(tmp_path, later)
+    assert same(store.update(tmp_path, later), cluster(later.columns))
+    assert store.read_manifest(tmp_path).first_height == first
+    assert same(store.update(tmp_path, index_of(chain)), cluster(chain.columns()))
+
+
+def test_a_fork_below_the_first_block_makes_them_anew(tmp_path: Path):
+    store.update(tmp_path, later_index(history(12), 6))
+    other = later_index(history(12, fork=1), 6)
+    assert same(store.update(tmp_path, other), cluster(other.columns))
+
+
+def test_a_manifest_that_does_not_say_its_first_block_is_made_anew(tmp_path: Path):
+    index = index_of(history(6))
+    store.update(tmp_path, index)
+    manifest = json.loads((tmp_path / store.MANIFEST).read_text())
+    del manifest["first_height"]
+    (tmp_path / store.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ClustersDamagedError):
+        store.load(tmp_path, index)
+    assert same(store.update(tmp_path, index), cluster(index.columns))
 
 
 def test_a_shorter_best_chain_takes_blocks_back(tmp_path: Path):

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from strongroom_core.assets import BITCOIN, BITCOIN_REGTEST
@@ -25,7 +27,7 @@ from strongroom_tracing.index.sources.parquet import ParquetSource
 from strongroom_tracing.index.sources.raw import BlockFile, RawFiles
 from tests.unit.tracing import kit
 from tests.unit.tracing.index.comparing import check_against_memory, files_of, same_data
-from tests.unit.tracing.index.making import ChainMaker, ListSource, made_block, made_coinbase
+from tests.unit.tracing.index.making import ChainMaker, ListSource, made_block, made_coinbase, made_tx
 
 PARTITION = 16
 SMALL = 3_000  # bytes in a batch: a few blocks
@@ -220,6 +222,60 @@ def test_broken_parquet_is_refused(place: Path, harm: str):
         build(place / "again", ParquetSource(root), partition=PARTITION)
     with pytest.raises(SourceError):
         ParquetSource(place)
+
+
+def _foreign(place: Path) -> Path:
+    """Write Parquet files of a block that spends an output from before the index."""
+    scripts = (b"\x51", b"\x52")
+    paid = made_tx([(b"\x09" * 32, 0)], [(7, scripts[0]), (3, scripts[1])])
+    raw = made_block(b"\x09" * 32, [made_coinbase(777, (50, scripts[0]), (60, scripts[1])), paid])
+    (place / "raw").write_bytes(raw)
+    (place / "undo").write_bytes((77).to_bytes(8, "little") + b"\0")
+    build(place / "index", RawFiles(BITCOIN_REGTEST.id, [BlockFile(777, place / "raw", place / "undo")]))
+    return place / "index" / "parquet"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "numbers"),
+    [
+        ("outputs", "address", [0, 1, -(10**9), 1]),
+        ("outputs", "address", [0, 1, -1, 1]),
+        ("outputs", "value", [50, 60, -1, 3]),
+        ("outputs", "value", [50, 60, 10**17 + 1, 3]),
+        ("outputs", "value", [50, 60, 10**17, 10**17]),
+        ("inputs", "value", [None, -2]),
+        ("inputs", "value", [None, 10**17 + 1]),
+        ("txs", "inputs", [-1, 3]),
+        ("txs", "outputs", [-1000, 1004]),
+        ("txs", "outputs", [5, -1]),
+        ("blocks", "txs", [-2]),
+    ],
+)
+def test_parquet_of_impossible_numbers_is_refused_before_it_is_added(
+    place: Path, table: str, column: str, numbers: list[int | None]
+):
+    root = _foreign(place)
+    build(place / "again", ParquetSource(root))
+    _overwrite(root, table, column, numbers)
+    with pytest.raises(BadBlockError) as caught:
+        build(place / "other", ParquetSource(root))
+
+    assert caught.value.code == "block-bad"
+    assert folder_status(place / "other").blocks == 0
+
+
+def test_parquet_with_missing_numbers_is_refused(place: Path):
+    root = _foreign(place)
+    _overwrite(root, "inputs", "spent", [-1, None])
+    with pytest.raises(SourceError, match="lack the spent"):
+        build(place / "other", ParquetSource(root))
+
+
+def _overwrite(root: Path, table: str, column: str, numbers: list[int | None]) -> None:
+    (path,) = (root / table).glob("*/part.parquet")
+    rows = pq.ParquetFile(path).read()
+    place = rows.schema.get_field_index(column)
+    pq.write_table(rows.set_column(place, rows.schema.field(place), pa.array(numbers, pa.int64())), path)
 
 
 def test_garbage_behind_what_counts_is_cut_off(place: Path):

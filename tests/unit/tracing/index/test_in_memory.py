@@ -127,6 +127,12 @@ def test_blocks_must_follow_each_other():
         in_memory([RawBlock(0, blocks[1].hash, blocks[0].raw)], BITCOIN_REGTEST)
 
 
+def test_a_block_that_is_named_but_not_shown_is_no_gap():
+    blocks = ChainMaker(2).extend(5).raw_blocks()
+    with pytest.raises(BadBlockError, match=r"block 3, announced as .*, came without its bytes"):
+        in_memory([*blocks[:3], RawBlock(3, blocks[3].hash, b""), blocks[4]], BITCOIN_REGTEST)
+
+
 def test_gaps_keep_heights_right():
     txs = [[made_coinbase(height, (height, b""))] for height in range(4)]
     blocks = chain(*txs, first_height=100)

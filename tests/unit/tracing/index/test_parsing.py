@@ -100,6 +100,17 @@ def test_a_hogex_stands_last_and_nothing_follows_other_blocks():
     refused(block(tail=b"\0"), FAULTS[2])
 
 
+@pytest.mark.parametrize(("count", "repeated"), [(2, 1), (4, 1), (5, 2)])
+def test_chain_txs_repeated_at_the_end_are_noticed_though_the_merkle_root_is_the_same(count: int, repeated: int):
+    # CVE-2012-2459: an odd level of the tree pairs its last one with itself. Of 3, 5 and 6 txids one does.
+    payments = [made_tx([(bytes([n]) * 32, n)], [(n, b"")]) for n in range(1, count + 1)]
+    whole, longer = block(*payments), block(*payments, *payments[-repeated:])
+    assert hash_of(whole) == hash_of(longer)
+
+    assert parsed(whole).block_txs.tolist() == [count + 1]
+    refused(longer, FAULTS[4])
+
+
 def test_unknown_flags_are_refused():
     raw = bytearray(block(made_tx([OLD], [], witness=True)))
     at = raw.rindex(b"\x02\0\0\0\0\x01") + 5
@@ -122,6 +133,8 @@ def test_an_outpoint_that_only_half_looks_like_a_coinbase_is_none():
 def test_impossible_values_are_refused():
     refused(block(made_tx([OLD], [(2**63, b"")])), FAULTS[6])
     refused(block(made_tx([OLD], [(10**17 + 1, b"")])), FAULTS[6])
+    refused(block(made_tx([OLD], [(10**17, b""), (1, b"")])), FAULTS[6])
+    parsed(block(made_tx([OLD], [(10**17 - 1, b""), (1, b"")]), made_tx([OLD], [(10**17, b"")])))
 
 
 def test_a_block_cut_short_anywhere_is_refused():

@@ -13,6 +13,7 @@ import pytest
 
 from strongroom_core.assets import BTC, REGTEST_BTC
 from strongroom_tracing.index.errors import UnknownOutputError
+from strongroom_tracing.investigation import Method, investigate
 from strongroom_tracing.marks.errors import (
     BadMarkError,
     CaseBusyError,
@@ -75,6 +76,9 @@ def test_two_claims_may_mark_the_same_money(tmp_path: Path):
         {"reporter": "a\nb"},
         {"reference": "\u202eabc"},
         {"reference": "x" * 501},
+        {"reporter": "a\udcff"},
+        {"reference": "a\u200fb"},
+        {"where": "\ufeff"},
         {"where": "abc"},
         {"where": f"{'AB' * 32}:0"},
         {"where": f"{'ab' * 32}:01"},
@@ -144,8 +148,8 @@ def test_marks_are_found_in_an_index(shared_data: Path):
     address = index.address_text(int(index.columns.output_address[output]))
     whole = replace(split, place=Place.ADDRESS, where=address, amount=None, through=201)
     # The claim marks the output twice, once in part: it means the larger part, at the place of the first report.
-    assert resolve(index, [split, whole])[0] == Mark("theft-1", output, None)
-    assert resolve(index, [replace(split, claim="b"), whole])[:2] == (
+    assert resolve(index, [split, whole]).marks[0] == Mark("theft-1", output, None)
+    assert resolve(index, [replace(split, claim="b"), whole]).marks[:2] == (
         Mark("b", output, 5000),
         Mark("theft-1", output, None),
     )
@@ -157,9 +161,8 @@ def test_an_address_means_what_it_received_through_its_height(shared_data: Path)
     height = index.columns.height_of_tx(index.columns.tx_of_output(output))
     address = index.address_text(int(index.columns.output_address[output]))
     whole = replace(MARK, place=Place.ADDRESS, where=address, amount=None, through=height)
-    assert Mark("theft-1", output, None) in resolve(index, [whole])
-    with pytest.raises(NothingMarkedError):
-        resolve(index, [replace(whole, through=height - 1)])
+    assert Mark("theft-1", output, None) in resolve(index, [whole]).marks
+    assert resolve(index, [replace(whole, through=height - 1)]).absent == (replace(whole, through=height - 1),)
     with pytest.raises(BadMarkError):
         check_in(index, replace(whole, through=height - 1))
 
@@ -172,3 +175,24 @@ def test_what_is_not_in_the_index_is_refused(shared_data: Path):
         check_in(index, replace(MARK, where=f"{names['taint-split-tx-1']}:0", amount=99990001))
     with pytest.raises(NothingMarkedError):
         resolve(index, [])
+
+
+def test_a_mark_that_a_reorg_took_away_is_absent_and_the_others_are_followed(shared_data: Path):
+    index, names = kit.blocksci(shared_data)
+    there = replace(MARK, where=f"{names['taint-split-tx-1']}:0", amount=5000)
+    found = resolve(index, [MARK, there, OTHER])
+    assert found.marks == (Mark("theft-1", index.find_output(there.where), 5000),)
+    assert found.absent == (MARK, OTHER)
+    result = investigate(index, [MARK, there, OTHER], Method())
+    assert result.answer.totals()["theft-1"]["held"] == 5000
+    assert result.tables["absent"].column("where").to_pylist() == [MARK.where, OTHER.where]
+    assert result.tables["absent"].column("amount").to_pylist() == [5, None]
+    assert [mark.get("absent") for mark in result.provenance.marks] == [True, None, True]
+    assert investigate(index, [MARK], Method()).answer.moves == ()
+
+
+@pytest.mark.parametrize("amount", [1.9, True, 5, "1_000", " 7 ", "\uff11\uff12", "05", "0", "-1", "", "9" * 100])
+def test_an_amount_in_the_file_is_text_of_base_units_alone(amount: Any):
+    with pytest.raises(BadMarkError):
+        CaseMark.from_json(MARK.as_json() | {"amount": amount})
+    assert CaseMark.from_json(MARK.as_json()) == MARK

@@ -36,7 +36,7 @@ def test_a_list_that_stands_is_not_put_back_to_the_copy(tmp_path: Path) -> None:
     put(store, "ofac-sdn", [tag(evm(1))], date(2026, 1, 1))
     assert snapshots.install(store) == ("fbi-bybit",)
     assert store.info("ofac-sdn").as_of == date(2026, 1, 1)
-    put(store, "fbi-bybit", [tag(evm(1))], date(2025, 2, 25))
+    put(store, "fbi-bybit", [tag("0x09278b36863be4ccd3d0c22d643e8062d7a11377")], date(2025, 2, 25))
     assert snapshots.install(store) == ("fbi-bybit",)
     assert store.info("fbi-bybit").tags == 51
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from datetime import date
 from pathlib import Path
 
@@ -141,6 +142,16 @@ def test_a_pack_that_unfolds_to_billions_is_not_unfolded(tmp_path: Path) -> None
     )
     tags = tagpack.read(written(tmp_path, "a.yaml", PACK + bomb), problems=[])
     assert len(tags) == 3
+
+
+def test_a_pack_of_more_values_than_any_is_refused_before_they_are_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strongroom_tracing.tags.imports.nodes._NODES_MAX", 1000)
+    path = tmp_path / "a.yaml.bz2"
+    path.write_bytes(bz2.compress(f"tags: [{'1,' * 1000}1]".encode()))
+    with pytest.raises(BadListError, match="more than 1000 values"):
+        tagpack.read(path, Given(as_of=date(2023, 1, 1)))
 
 
 def test_the_packs_of_real_life_are_read(shared_data: Path) -> None:

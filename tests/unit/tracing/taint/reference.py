@@ -44,7 +44,7 @@ class Reference:
         self.moves: Counter[Any] = Counter()
         self.visited = 0
         self.money: dict[Any, Taint] = {}  # output, or ("fee", tx)
-        self.hop: dict[Any, int] = {}
+        self.hop: dict[Any, dict[int, int]] = {}  # of every claim in it: chain txs from the claim's own nearest mark
         (self._forward if self.forward else self._backward)()
 
     # The order in which chain txs are looked at.
@@ -58,14 +58,14 @@ class Reference:
             for tx in [*block[1:], block[0]]:  # the coinbase last: it collects the fees of its block
                 if tx == block[0] and not self.carried:
                     for output in self._outputs(tx):
-                        self._arrive(output, self._nothing(self.values[output]), 0)
+                        self._arrive(output, self._nothing(self.values[output]), {})
                 else:
                     self._through(tx)
 
     def _backward(self) -> None:
         for output, tx in enumerate(self.spending):
             if tx < 0:
-                self._arrive(output, self._nothing(self.values[output]), 0)
+                self._arrive(output, self._nothing(self.values[output]), {})
         for block in reversed(self._blocks()):
             for tx in [block[0], *reversed(block[1:])]:
                 if tx != block[0] or self.carried:
@@ -116,13 +116,16 @@ class Reference:
             self._nothing(value) if taint is None else taint for (_, value), taint in zip(sources, waiting, strict=True)
         ]
         reached = any(taint is not None for taint in waiting)
-        hop = min((self.hop[name] for (name, _), t in zip(sources, waiting, strict=True) if t is not None), default=0)
+        hops: dict[int, int] = {}
+        for (name, _), taint in zip(sources, waiting, strict=True):
+            for claim, hop in self.hop.pop(name, {}).items() if taint is not None else ():
+                hops[claim] = min(hop + 1, hops.get(claim, hop + 1))
         if reached:
             self.visited += 1
             if assumed:
                 self.assumed[tx, *assumed] += 1
         for (name, _), taint in zip(sinks, self._spread(tx, sources, taken, sinks), strict=True):
-            self._settle(tx, name, taint, hop + 1)
+            self._settle(tx, name, taint, hops)
 
     def _spread(self, tx: int, sources: Any, taken: list[Taint], sinks: Any) -> list[Taint]:
         if self.policy in ORDERED:
@@ -209,69 +212,94 @@ class Reference:
             taint = Counter(owner for owner in taint if owner is not None)
         return {claim: taint[claim] for claim in sorted(taint) if taint[claim]}
 
-    def _settle(self, tx: int, name: Any, taint: Taint, hop: int) -> None:
+    def _settle(self, tx: int, name: Any, taint: Taint, hops: dict[int, int]) -> None:
         if isinstance(name, tuple):
-            self._fee(tx, name, taint, hop)
+            self._fee(name, taint, hops)
         elif name < 0:
-            self._write(self.origins, (tx, name), taint)
+            sums = self._sums(taint)
+            for claim in sums:
+                self._write(self.origins, (tx, name), claim, sums)
         else:
-            self._arrive(name, taint, hop)
+            self._arrive(name, taint, hops)
 
-    def _fee(self, tx: int, name: Any, taint: Taint, hop: int) -> None:
+    def _fee(self, name: Any, taint: Taint, hops: dict[int, int]) -> None:
         lost = self.forward and (not self.carried or self._spent(name[1]) == [-1])
-        if not self._sums(taint):
+        sums = self._sums(taint)
+        going = {}
+        for claim in sums:
+            if lost or self._limit(name[1], self._in_all(taint), hops[claim], named=False):
+                self._write(self.fees, (name[1],), claim, sums)
+            else:
+                going[claim] = hops[claim]
+        self._wait(name, taint, going)
+
+    def _write(self, rows: Counter[Any], place: Any, claim: int, sums: dict[int, int], *more: Any) -> None:
+        """Write where a claim's money is, of all the money (``sums``) that is there; poison gives all to the first."""
+        first = min(sums)
+        if self.policy is not Policy.POISON or claim == first:
+            rows[*place, self.names[claim], *more] += sums[claim]
+        elif rows is not self.fees and rows is not self.origins:
+            service = place[1] if rows is self.services else ""
+            self.contested[place[0], self.names[claim], self.names[first], service] += sums[claim]
+
+    def _wait(self, name: Any, taint: Taint, going: dict[int, int]) -> None:
+        """Keep what of the taint goes on, with the hops of each claim."""
+        if not going:
             return
-        if lost or self._limit(taint, name[1], hop, marked=False):
-            self._write(self.fees, (name[1],), taint)
+        if self.policy in ORDERED:
+            self.money[name] = [owner if owner in going else None for owner in taint]
         else:
-            self.money[name], self.hop[name] = taint, hop
+            self.money[name] = {claim: value for claim, value in taint.items() if claim in going}
+        self.hop[name] = going
 
-    def _write(self, rows: Counter[Any], place: Any, taint: Taint, *more: Any) -> None:
-        sums = self._sums(taint)
-        for claim, value in sums.items():
-            first = min(sums)
-            if self.policy is not Policy.POISON or claim == first:
-                rows[*place, self.names[claim], *more] += value
-            elif rows is not self.fees and rows is not self.origins:
-                self.contested[place[0], self.names[claim], self.names[first]] += value
+    def _in_all(self, taint: Taint) -> int:
+        values = self._sums(taint).values()
+        return max(values, default=0) if self.policy is Policy.POISON else sum(values)
 
-    def _limit(self, taint: Taint, tx: int, hop: int, *, marked: bool) -> str | None:
+    def _limit(self, tx: int, flowed: int, hop: int, *, named: bool) -> str | None:
         limits, height = self.question.limits, self.columns.height_of_tx(tx)
-        sums = self._sums(taint)
-        in_all = max(sums.values()) if self.policy is Policy.POISON else sum(sums.values())
         if limits.height is not None and (height > limits.height if self.forward else height < limits.height):
             return "height-limit"
-        if not marked and in_all < limits.smallest:
+        if not named and flowed < limits.smallest:
             return "below-threshold"
         if limits.hops is not None and hop >= limits.hops:
             return "hop-limit"
         return None
 
-    def _arrive(self, output: int, taint: Taint, hop: int) -> None:  # noqa: C901 - every place where money can be
+    def _arrive(self, output: int, taint: Taint, hops: dict[int, int]) -> None:
         marks: dict[int, int] = {}
         for mark in self.question.marks:
             if mark.output == output:
                 amount = self.values[output] if mark.amount is None else mark.amount
                 claim = self.names.index(mark.claim)
                 marks[claim] = max(amount, marks.get(claim, 0))
-        if marks:
-            hop = 0
+        flowed = self._in_all(taint)
         for claim in sorted(marks):
             self._mark(output, taint, claim, marks[claim])
-        if not self._sums(taint):
-            return
+        sums = self._sums(taint)
+        going = {}
+        for claim in sums:
+            hop = 0 if claim in marks else hops[claim]
+            end = self._end(output, flowed, hop, named=claim in marks)
+            if end is None:
+                going[claim] = hop
+            else:
+                rows, place, more = end
+                self._write(rows, place, claim, sums, *more)
+        self._wait(output, taint, going)
+
+    def _end(self, output: int, flowed: int, hop: int, *, named: bool) -> tuple[Counter[Any], Any, Any] | None:
+        """Say where money of one claim ends that arrives at an output, if it does; ``named``: by that claim's mark."""
         address = int(self.columns.output_address[output])
         onward = self.spending[output] if self.forward else self.maker[output]
-        if address in self.question.stops and not marks:
-            self._write(self.services, (output, self.question.stops[address]), taint)
-        elif self.forward and onward < 0:
-            self._write(self.held, (output,), taint)
-        elif not self.forward and not self.carried and self._spent(onward) == [-1]:
-            self._write(self.origins, (onward, -1), taint)
-        elif reason := self._limit(taint, onward, hop, marked=bool(marks)):
-            self._write(self.left, (output,), taint, reason)
-        else:
-            self.money[output], self.hop[output] = taint, hop
+        if address in self.question.stops and not named:
+            return self.services, (output, self.question.stops[address]), ()
+        if self.forward and onward < 0:
+            return self.held, (output,), ()
+        if not self.forward and not self.carried and self._spent(onward) == [-1]:
+            return self.origins, (onward, -1), ()
+        reason = self._limit(onward, flowed, hop, named=named)
+        return (self.left, (output,), (reason,)) if reason else None
 
     def _mark(self, output: int, taint: Taint, claim: int, amount: int) -> None:
         if self.policy is Policy.POISON:
@@ -291,7 +319,7 @@ class Reference:
             again += owner == claim
             if owner is not None and owner != claim:
                 winner, loser = sorted((owner, claim))
-                self.contested[output, self.names[loser], self.names[winner]] += 1
+                self.contested[output, self.names[loser], self.names[winner], ""] += 1
             taint[unit] = claim if owner is None else min(owner, claim)
         self.marked.append((output, self.names[claim], amount, again))
 
@@ -307,11 +335,11 @@ class Reference:
             elif later:
                 taint[max(later)] -= 1
                 taint[claim] = taint.get(claim, 0) + 1
-                self.contested[output, self.names[max(later)], self.names[claim]] += 1
+                self.contested[output, self.names[max(later)], self.names[claim], ""] += 1
             else:
                 winner = next(other for other in sorted(taint) if other < claim and lost[other] < taint[other])
                 lost[winner] += 1
-                self.contested[output, self.names[claim], self.names[winner]] += 1
+                self.contested[output, self.names[claim], self.names[winner], ""] += 1
         self.marked.append((output, self.names[claim], amount, again))
 
 

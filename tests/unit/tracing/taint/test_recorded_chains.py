@@ -13,6 +13,7 @@ import pytest
 
 from strongroom_tracing.columns import Columns
 from strongroom_tracing.index.service import Index
+from strongroom_tracing.taint.answer import Answer
 from strongroom_tracing.taint.model import Direction, Fees, Limits, Mark, Policy, Question
 from strongroom_tracing.taint.service import trace
 from strongroom_tracing.taint.tables import tables
@@ -117,6 +118,10 @@ def test_real_blocks_are_traced_as_the_reference_does(testnet: Columns, policy: 
     question = Question(policy, Fees.CARRIED, direction, marks_on(testnet))
     answer, reference = trace(testnet, question), Reference(testnet, question)
     assert {(row.output, row.claim): row.value for row in answer.held} == +reference.held
-    assert {(row.output, row.claim, row.winner): row.value for row in answer.contested} == +reference.contested
+    assert _contested(answer) == +reference.contested
     assert {(row.tx, row.spent, row.claim): row.value for row in answer.origins} == +reference.origins
     assert answer.visited_txs == reference.visited
+
+
+def _contested(answer: Answer) -> dict[tuple[int, str, str, str], int]:
+    return {(row.output, row.claim, row.winner, row.service): row.value for row in answer.contested}

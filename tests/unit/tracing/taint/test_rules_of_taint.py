@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,68 @@ def test_a_marked_output_is_followed_even_from_a_service() -> None:
     blocks = [*MERGE, [coinbase(1), Tx([3], [(30, 9)])]]
     answer = ask(kit.columns_of(blocks, chain=UNHEARD), Policy.FIFO, [Mark("a", 3)], stops={1: "exchange"})
     assert held(answer) == [(7, "a", 30)]
+
+
+ONWARD = [[coinbase(100)], [coinbase(50), Tx([0], [(100, 7)])], [coinbase(50), Tx([2], [(100, 8)])]]
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_a_mark_lets_only_the_money_of_its_own_claim_through_a_stop(policy: Policy) -> None:
+    """Whoever marks one base unit of an exchange's output does not get all that others lost past the exchange."""
+    columns = kit.columns_of(ONWARD, chain=UNHEARD)
+    answer = ask(columns, policy, [Mark("late", 2, 1), Mark("early", 0)][::-1], stops={7: "exchange"})
+    assert answer.by_service() == {"exchange": {"early": 100}}
+    assert {row.claim for row in answer.held} == ({"late"} if policy is Policy.POISON else set())
+    answer = ask(columns, policy, [Mark("early", 2, 1), Mark("late", 0)], stops={7: "exchange"})
+    if policy is Policy.POISON:
+        assert [(row.claim, row.winner, row.service) for row in answer.contested] == [("late", "early", "exchange")]
+    else:
+        assert answer.by_service() == {"exchange": {"late": 99}}
+        assert held(answer) == [(4, "early", 1)]
+
+
+@pytest.mark.parametrize("policy", [Policy.HAIRCUT, Policy.FIFO, Policy.LIFO, Policy.TIHO])
+def test_a_mark_begins_the_hops_anew_only_for_its_own_claim(policy: Policy) -> None:
+    columns = kit.columns_of([*ONWARD, [coinbase(50), Tx([4], [(100, 9)])]], chain=UNHEARD)
+    limits = Limits(hops=2)
+    marks = [Mark("early", 2, 1), Mark("late", 0)]
+    answer = ask(columns, policy, marks, limits=limits)
+    assert [(row.output, row.claim, row.value, row.reason) for row in answer.left] == [(4, "late", 99, "hop-limit")]
+    assert held(answer) == [(6, "early", 1)]
+
+
+def test_a_mark_makes_only_the_money_of_its_own_claim_never_too_little() -> None:
+    blocks = [[coinbase(10)], [coinbase(50), Tx([0], [(10, 7)])], [coinbase(50), Tx([2], [(10, 8)])]]
+    marks = [Mark("early", 2, 1), Mark("late", 0, 4)]
+    answer = ask(kit.columns_of(blocks, chain=UNHEARD), Policy.TIHO, marks, limits=Limits(smallest=5))
+    assert [(row.output, row.claim, row.value, row.reason) for row in answer.left] == [
+        (2, "late", 4, "below-threshold")
+    ]
+    assert held(answer) == [(4, "early", 1)]
+
+
+def test_lots_of_one_claim_that_go_the_same_way_take_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output with hundreds of tainted pieces, passed on and on: the table of rows must not grow with both."""
+    lots, hops = 300, 40
+    last = 2 * lots + 1
+    onward = [Tx([last if n == 0 else last + 1 + n], [(4 * lots, 1)]) for n in range(hops)]
+    blocks = [
+        [coinbase(*([2] * 2 * lots))],
+        [coinbase(1), Tx(list(range(2 * lots)), [(4 * lots, 1)])],
+        [coinbase(1), *onward],
+    ]
+    written: list[int] = []
+    answer_of = engine._answer
+
+    def count(work: layout.Work, *rest: Any) -> Answer:
+        written.append(int(work.state[layout.ROWS]))
+        return answer_of(work, *rest)
+
+    monkeypatch.setattr(engine, "_answer", count)
+    answer = ask(kit.columns_of(blocks, chain=UNHEARD), Policy.FIFO, [Mark("theft", 2 * n) for n in range(lots)])
+    assert len(answer.moves) == lots + hops
+    assert answer.moves[-1].value == 2 * lots
+    assert written[0] < 4 * lots + hops
 
 
 def test_limits_leave_money_behind_and_say_why() -> None:

@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from strongroom_core.errors import StrongroomError
 from strongroom_tracing.cli import accounts, clustering, indexing, marking, tagging, tracing, watch
-from strongroom_tracing.cli.context import err
+from strongroom_tracing.cli.context import err, plain
 
 FAILED, INTERRUPTED = 1, 130
 _HELP = """Follow stolen coins exactly: where is the money now, which services did it reach, what moved since?
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _fail(code: str, message: str) -> int:
-    err.print(f"[red]{code}[/red]: {escape(message.strip())}", highlight=False, soft_wrap=True)
+    err.print(f"[red]{code}[/red]: {escape(plain(message.strip(), lines=True))}", highlight=False, soft_wrap=True)
     return FAILED
 
 

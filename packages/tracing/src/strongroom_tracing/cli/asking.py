@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from strongroom_core.amounts import Amount
 from strongroom_tracing.cli.context import coin_of, progress
-from strongroom_tracing.cli.errors import ListsMissingError
+from strongroom_tracing.cli.errors import ListsMissingError, UsageError
 from strongroom_tracing.index.service import Index
 from strongroom_tracing.investigation import Method, Result, investigate
 from strongroom_tracing.marks.service import Case
 from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Direction, Fees, Limits, Policy
+
+LARGEST: Final = 2**62  # limits are kept as 64-bit integers; no chain comes near
 
 PolicyOption = Annotated[
     Policy,
@@ -55,8 +57,15 @@ def method_of(
     height: int | None,
     confidence: int,
 ) -> Method:
-    """Put options together; ``smallest`` is in whole coins of the chain. Raises ``InvalidAmountError``."""
+    """Put options together; ``smallest`` is in whole coins of the chain.
+
+    Raises ``InvalidAmountError``, or ``UsageError`` for limits beyond ``LARGEST``.
+    """
     least = Amount.parse(smallest, coin_of(chain)).base_units if smallest else 0
+    for name, limit in (("hops", hops), ("smallest", least), ("height", height)):
+        if limit is not None and limit > LARGEST:
+            message = f"--{name} is beyond what any chain has ({LARGEST}); leave it out where there is no limit"
+            raise UsageError(message)
     return Method(policy, direction, fees, Limits(hops, least, height), confidence)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ WIDE: Final = 200  # where nobody looks at a terminal: files, other programs
 out = Console(width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True)
 Told = Callable[[int, int], None]
+#: What makes a terminal do or show something else than the text says: control characters, marks of writing direction,
+#: what nobody sees, halves of surrogate pairs, tags. Labels come from other people's lists. Joiners stay: scripts and
+#: signs need them.
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
+)
 
 INDEX_VARIABLE: Final = "STRONGROOM_TRACE_INDEX"
 TAGS_VARIABLE: Final = "STRONGROOM_TRACE_TAGS"
@@ -48,30 +55,39 @@ TAGS_DEFAULT: Final = Path("trace-tags")
 
 
 def emit(data: Any) -> None:
-    """Print JSON on one line."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, sort_keys=True) + "\n")
+    """Print JSON on one line, with escapes for what a terminal would obey; programs read the very same text."""
+    text = json.dumps(data, ensure_ascii=False, sort_keys=True)
+    sys.stdout.write(_UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
     sys.stdout.flush()
 
 
+def plain(text: str, *, lines: bool = False) -> str:
+    """Give a text as it may be printed: what a terminal would obey, or nobody would see, is U+FFFD.
+
+    ``lines``: ends of lines stay.
+    """
+    return _UNSEEN.sub(lambda found: found[0] if lines and found[0] == "\n" else "\ufffd", text)
+
+
 def say(text: str) -> None:
-    """Print a line for people, as it is: no markup of whoever made the text."""
-    out.print(Text(text), soft_wrap=True)
+    """Print a line for people: no markup, and no control of the terminal, of whoever made the text."""
+    out.print(Text(plain(text)), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print a line beside the answer, on standard error."""
-    err.print(Text(text, style="dim"), soft_wrap=True)
+    err.print(Text(plain(text), style="dim"), soft_wrap=True)
 
 
 def show(
     title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, numeric: tuple[str, ...] = ()
 ) -> None:
     """Print a table for people."""
-    table = Table(title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(title=Text(plain(title)), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for name in columns:
         table.add_column(name, justify="right" if name in numeric else "left", no_wrap=name in numeric, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(plain(cell)) for cell in row))
     out.print(table)
     out.print()
 

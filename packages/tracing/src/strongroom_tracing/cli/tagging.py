@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from strongroom_tracing.cli.context import TAGS_DEFAULT, AsJson, On, TagsFolder, day, emit, note, progress, say, show
-from strongroom_tracing.tags import settings, snapshots
+from strongroom_tracing.tags import answers, currencies, settings, snapshots
 from strongroom_tracing.tags.imports.formats import Format
 from strongroom_tracing.tags.imports.reading import Given
 from strongroom_tracing.tags.model import Category, Change, Listed
@@ -25,6 +26,10 @@ tags = typer.Typer(
 )
 _SHOWN: Final = 10
 _FAILED: Final = 1
+_CHAINS: Final = (  # by the form of an address, the likeliest chain of that form
+    (re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII), currencies.ETHEREUM),
+    (re.compile(r"T[1-9A-HJ-NP-Za-km-z]{33}", re.ASCII), currencies.TRON),
+)
 Anyway = Annotated[bool, typer.Option("--anyway", help="Take a list that is older or lost more than half of its tags.")]
 
 
@@ -61,15 +66,22 @@ def show_lists(folder: TagsFolder = TAGS_DEFAULT, on: On = "", as_json: AsJson =
 @tags.command("lookup")
 def lookup(
     address: Annotated[str, typer.Argument(help="The address to look up.")],
-    chain: Annotated[str, typer.Option(help="CAIP-2 id of its chain.")] = "bip122:000000000019d6689c085ae165831e93",
+    chain: Annotated[
+        str,
+        typer.Option(
+            help="CAIP-2 id of its chain, as eip155:1. Where left out, the address's form tells: Ethereum (counts on "
+            "every EVM chain) or Tron, else Bitcoin."
+        ),
+    ] = "",
     folder: TagsFolder = TAGS_DEFAULT,
     on: On = "",
     as_json: AsJson = False,
 ) -> None:
     """Say what all lists say of an address, conflicts and delistings included, and which lists those were."""
-    answered = TagStore.open(folder).answered(chain, address, day(on))
+    store = TagStore.open(folder)
+    answered = store.answered(chain or _chain_of(address), address, day(on))
     if as_json:
-        emit(_plain(answered))
+        emit(answers.as_json(answered, store.actors))
         return
     show(
         f"{answered.address} on {answered.chain}",
@@ -144,6 +156,11 @@ def remove(name: Annotated[str, typer.Argument(help="Name of the list.")], folde
     """Take a list away."""
     TagStore.open(folder).remove(name)
     say(f"removed: {name}")
+
+
+def _chain_of(address: str) -> str:
+    """Give the chain that is meant where none is named; a wrong checksum is found there."""
+    return next((chain for form, chain in _CHAINS if form.fullmatch(address.strip())), currencies.BITCOIN)
 
 
 def _given_day(text: str) -> date | None:

@@ -109,15 +109,24 @@ def tell(result: Result, asset: Asset, on: date) -> None:
     say("")
     totals = result.answer.totals()
     names = [
-        name for name in next(iter(totals.values())) if name == "marked" or any(sums[name] for sums in totals.values())
+        name
+        for name in next(iter(totals.values()), ())
+        if name == "marked" or any(sums[name] for sums in totals.values())
     ]
     rows = [(claim, *(money(asset, sums[name]) for name in names)) for claim, sums in totals.items()]
     show("Where the money is", ("claim", *names), rows, numeric=tuple(names))
+    _tell_absent(result)
     _tell_services(result, asset)
     _tell_outputs(result, asset)
     _tell_limits(facts)
     _tell_lists(facts, on)
     say(f"provenance {facts.sha256} ({tool_name()})")
+
+
+def _tell_absent(result: Result) -> None:
+    rows = [(row["where"], row["claim"], row["reporter"]) for row in result.tables["absent"].to_pylist()]
+    if rows:
+        show("Marked, but absent: not in the chain now, so not followed", ("where", "claim", "reported by"), rows)
 
 
 def _tell_services(result: Result, asset: Asset) -> None:

@@ -25,14 +25,14 @@ from strongroom_tracing.cli.context import (
 )
 from strongroom_tracing.cli.indexing import Cookie, Node, node_of
 from strongroom_tracing.index import builder
-from strongroom_tracing.index.errors import IndexBusyError, SourceError
+from strongroom_tracing.index.errors import BadBlockError, IndexBusyError, SourceError
 from strongroom_tracing.index.service import Index, folder_status
 from strongroom_tracing.investigation import Method, question_of
-from strongroom_tracing.marks.service import Case
+from strongroom_tracing.marks.service import Case, resolve
 from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Direction, Fees, Policy
 from strongroom_tracing.taint.service import trace
-from strongroom_tracing.watching import UNDONE, Line, Log, moves_of
+from strongroom_tracing.watching import REVISED, UNDONE, Line, Log, blocks_of, log_name, moves_of
 
 _PATIENCE_SECONDS: Final = 60.0  # between two tries at a node that does not answer
 
@@ -56,16 +56,17 @@ def watch(
 ) -> None:
     """Follow a node's tip and tell each move of marked money once, numbered; what a reorg took back is told as undone.
 
-    Survives restarts of itself and of the node. With --json each move is one line of JSON. Ctrl-C ends it.
+    What further marks or other lists make of a move that was told is told as revised. Survives restarts of itself and
+    of the node. With --json each move is one line of JSON. Ctrl-C ends it.
     """
-    method = asking.method_of(
-        folder_status(folder).chain, policy, Direction.FORWARD, fees, hops, smallest, None, confidence
-    )
-    log = Log(Case.open(case).folder, method.name)
+    chain = folder_status(folder).chain
+    method = asking.method_of(chain, policy, Direction.FORWARD, fees, hops, smallest, None, confidence)
+    log = Log(Case.open(case).folder, log_name(chain, method, through=through))
+    absent: set[str] = set()
     with log.held():
         while True:
-            seen = _look(folder, node, credentials, case, log, method, asking.store_of(tags, through=through))
-            _tell(log, coin_of(folder_status(folder).chain), silent=from_now, as_json=as_json)
+            seen = _look(folder, node, credentials, case, log, method, asking.store_of(tags, through=through), absent)
+            _tell(log, coin_of(chain), silent=from_now, as_json=as_json)
             if once:
                 return
             from_now = False if seen else from_now
@@ -73,19 +74,39 @@ def watch(
 
 
 def _look(
-    folder: Path, node: str, credentials: Path | None, case: Path, log: Log, method: Method, store: TagStore | None
+    folder: Path,
+    node: str,
+    credentials: Path | None,
+    case: Path,
+    log: Log,
+    method: Method,
+    store: TagStore | None,
+    absent: set[str],
 ) -> bool:
-    """Bring the index up to the tip and see what moved; False where the node does not answer or the index is in use."""
+    """Bring the index up to the tip and see what moved; False where that has to be tried again.
+
+    The node does not answer, the chain moves while it is read, the index is in use.
+    """
     try:
         with node_of(node, credentials) as source:
             builder.build(folder, source)
-    except (SourceError, IndexBusyError) as error:
+        with Index.open(folder) as index:
+            _see(index, case, log, method, store, absent)
+    except (SourceError, IndexBusyError, BadBlockError) as error:
         note(f"{error.code}: {error.message}; trying again")
         return False
-    with Index.open(folder) as index:
-        answer = trace(index.columns, question_of(index, Case.open(case).marks(), method, store))
-        log.see(moves_of(index, answer))
     return True
+
+
+def _see(index: Index, case: Path, log: Log, method: Method, store: TagStore | None, absent: set[str]) -> None:
+    marks = Case.open(case).marks()
+    gone = {f"{mark.where} of {mark.claim}" for mark in resolve(index, marks).absent}
+    for mark in sorted(gone - absent):  # once, until it is back
+        note(f"absent: {mark} is not in the chain now, so nothing of it is followed")
+    absent.clear()
+    absent.update(gone)
+    answer = trace(index.columns, question_of(index, marks, method, store))
+    log.see(moves_of(index, answer), blocks_of(index))
 
 
 def _tell(log: Log, asset: Asset, *, silent: bool, as_json: bool) -> None:
@@ -100,9 +121,10 @@ def _tell_line(line: Line, asset: Asset, *, as_json: bool) -> None:
         emit(line.as_json())
         return
     move = line.move
-    value = money(asset, int(move["value"]))
+    gone = move["value"] is None
+    value = money(asset, int(move["was"]["value"] if gone else move["value"]))
     where = f"{move['address']} ({move['to']})" if move["address"] else "the fee"
     service = f", service {move['service']}" if move["service"] else ""
-    undone = "UNDONE by a reorg: " if line.event == UNDONE else ""
+    head = {UNDONE: "UNDONE by a reorg: ", REVISED: f"REVISED{', no longer followed' if gone else ''}: "}
     way = f"from {move['from']} to {where}{service}, height {move['height']}"
-    say(f"{line.number}. {undone}{value} of {move['claim']} {way}")
+    say(f"{line.number}. {head.get(line.event, '')}{value} of {move['claim']} {way}")

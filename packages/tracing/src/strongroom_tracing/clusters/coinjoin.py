@@ -8,7 +8,10 @@ Each rule is a pure function of one chain tx's columns. Sources, by the short na
 - S&V: Schnoering and Vazirgiannis, "Heuristics for detecting CoinJoin transactions on the Bitcoin blockchain", 2023
   (arXiv 2311.12491).
 - SGMH: Švenda, Gavenda, Mavroudis and Hicks, "CoinJoin ecosystem insights for Wasabi 1.x, Wasabi 2.x and Whirlpool
-  coordinator-based privacy mixers", 2026, and their project's notes on what is falsely taken for JoinMarket.
+  coordinator-based privacy mixers", 2026, and their group's BlockSci fork, which carries Dumplings' tests on.
+
+Whoever takes part can add inputs and outputs of his own, and a JoinMarket taker composes the whole chain tx: what he
+adds must not make the others one. So no general rule asks for the absence of anything.
 
 A rule errs towards "CoinJoin": two clusters too many are a nuisance, one cluster of strangers is a false accusation.
 Inputs from before the index count as strangers of any value that fits. All values in satoshi.
@@ -31,7 +34,6 @@ DUST: Final = 2_730
 # JoinMarket allows one maker, but two equal outputs happen by chance in ordinary payments (S&V trust them least): from
 # three on.
 JOINMARKET_LEAST: Final = 3
-JOINMARKET_CROWDED: Final = 4  # SGMH: so many times more inputs than outputs is one owner gathering coins
 # SHMM: the base is 0.1 BTC, which shrank and grew with the coordinator's settings by up to 0.02 BTC.
 WASABI_BASE: Final = 10_000_000
 WASABI_TOLERANCE: Final = 2_000_000
@@ -43,6 +45,8 @@ WASABI_INPUTS_EACH: Final = 7  # S&V: the most that one participant may register
 # The wallet's own test of a round, as in Dumplings: 50 inputs, and more than four of five outputs are standard
 # denominations.
 WABISABI_INPUTS: Final = 50
+# After the large coordinator had gone, rounds became smaller (SGMH's fork of BlockSci: 20 inputs from block 850,237).
+WABISABI_INPUTS_LATER: Final = 20
 WABISABI_SMALLEST: Final = 5_000
 WABISABI_LARGEST: Final = 137_438_953_472
 # SHMM, S&V: 0.001, 0.01, 0.05 and 0.5 BTC; five participants, up to ten in the later "surge" rounds.
@@ -56,6 +60,7 @@ WHIRLPOOL_MOST: Final = 10
 WASABI_SINCE: Final = 1_530_403_200  # July 2018
 WHIRLPOOL_SINCE: Final = 1_554_076_800  # April 2019
 WABISABI_SINCE: Final = 1_654_041_600  # June 2022
+WABISABI_LATER: Final = 1_717_200_000  # June 2024: the large coordinator's end (SGMH)
 MONEY: Final = 2**62  # more than any chain's money
 
 # Plain integers, because compiled code reads constants only.
@@ -87,6 +92,21 @@ def sort(values: _Numbers) -> None:
                 values[place] = values[place - gap]
                 place -= gap
             values[place] = value
+
+
+@compiled
+def sort_pairs(values: _Numbers, others: _Numbers) -> None:
+    """Sort both in place as ``sort`` does, by the values and then by what stands beside them."""
+    for gap in (701, 301, 132, 57, 23, 10, 4, 1):
+        for at in range(gap, len(values)):
+            value, other = values[at], others[at]
+            place = at
+            while place >= gap and (
+                values[place - gap] > value or (values[place - gap] == value and others[place - gap] > other)
+            ):
+                values[place], others[place] = values[place - gap], others[place - gap]
+                place -= gap
+            values[place], others[place] = value, other
 
 
 @compiled
@@ -134,6 +154,7 @@ def is_whirlpool(in_value: _Numbers, out_value: _Numbers, scripts_in: int, scrip
 @compiled
 def is_wasabi_20(
     inputs: int,
+    least: int,
     out_value: _Numbers,
     descending: bool,  # noqa: FBT001 -- compiled: no keywords
     scripts_out: int,
@@ -141,12 +162,12 @@ def is_wasabi_20(
 ) -> bool:
     """Tell a Wasabi 2.0 (WabiSabi) round.
 
-    50 inputs or more, outputs of 5,000 sat or more in falling order, no script twice. More than four in five outputs
-    are standard denominations (the wallet's own test; S&V ask for fewer and no standard ones). ``out_value`` is sorted;
-    ``descending`` says whether it falls in the tx itself.
+    ``least`` inputs or more, outputs of 5,000 sat or more in falling order. More than four in five outputs are standard
+    denominations (the wallet's own test; S&V ask for fewer and no standard ones), and so many scripts are different:
+    one who is paid twice changes nothing. ``out_value`` is sorted; ``descending`` says whether it falls in the tx.
     """
     count = len(out_value)
-    if inputs < WABISABI_INPUTS or count == 0 or not descending or scripts_out != count:
+    if inputs < least or count == 0 or not descending or 5 * scripts_out <= 4 * count:
         return False
     if out_value[0] < WABISABI_SMALLEST:
         return False
@@ -186,27 +207,41 @@ def wasabi_1(out_value: _Numbers, scripts_in: int, scripts_out: int, coordinated
 
 
 @compiled
-def is_joinmarket(in_value: _Numbers, out_value: _Numbers, scripts_in: int, scripts_out: int) -> bool:
-    """Tell a round of JoinMarket, or of any CoinJoin with equal outputs (M&B, S&V).
+def covers(in_value: _Numbers, common: int) -> bool:
+    """Tell whether inputs cover the common value once for each of the fewest participants.
 
-    Of each participant one output has the common value, and at most one other is change, so that the common ones are
-    half of all or more; each participant brings an input, and inputs that cover the common value (after M&B and
-    BlockSci's subset test, of which this is the upper bound: large coins each, small coins together); no output script
-    comes twice. None carries data, and there are not many more inputs than outputs (SGMH). ``out_value`` is sorted; an
+    After M&B and BlockSci's subset test, of which this is the upper bound: large coins each, small coins together. An
     input of unknown value is -1.
     """
-    common, count = commonest(out_value, DUST + 1, MONEY)
-    if count < JOINMARKET_LEAST or 2 * count < len(out_value) or scripts_in < count or scripts_out != len(out_value):
-        return False
-    if out_value[0] == 0 or len(in_value) >= JOINMARKET_CROWDED * len(out_value):
-        return False
     covered, small = 0, 0
     for value in in_value:
         if value < 0 or value >= common:
             covered += 1
         else:
             small += value
-    return covered + small // common >= count
+    return covered + small // common >= JOINMARKET_LEAST
+
+
+@compiled
+def is_joinmarket(in_value: _Numbers, out_value: _Numbers, out_address: _Numbers, scripts_in: int) -> bool:
+    """Tell a round of JoinMarket, or of any CoinJoin with equal outputs (M&B, S&V).
+
+    Three or more outputs above dust have one value and scripts of their own, inputs come from three scripts or more,
+    and they cover that value three times. Whatever else is there (data, a second group, outputs to one script, many
+    inputs) changes nothing, because the taker can add it; M&B's and S&V's bounds on that are not asked for. Pays three
+    people alike from many coins: taken for one too. ``out_value`` is sorted, ``out_address`` beside it.
+    """
+    if scripts_in < JOINMARKET_LEAST:
+        return False
+    scripts = 0
+    for at in range(len(out_value)):
+        if at == 0 or out_value[at] != out_value[at - 1]:
+            scripts = 1
+        elif out_address[at] != out_address[at - 1]:
+            scripts += 1
+            if scripts == JOINMARKET_LEAST and out_value[at] > DUST and covers(in_value, out_value[at]):
+                return True
+    return False
 
 
 @compiled
@@ -232,7 +267,8 @@ def kind_of(
 ) -> int:
     """Say what mixing one chain tx of a time (unix seconds) is (a ``Mixing``), the more specific rule first.
 
-    ``out_value`` is sorted, ``descending`` says whether it falls in the tx itself; the addresses are sorted in place.
+    ``out_value`` is sorted, with ``out_address`` beside it; ``descending`` says whether it falls in the tx itself. The
+    addresses are sorted in place.
     An input from before the index has an address of its own below zero, and a value of -1 where nobody knows it.
     """
     coordinated = False
@@ -241,20 +277,25 @@ def kind_of(
             if address == coordinator:
                 coordinated = True
     sort(in_address)
+    scripts_in = distinct(in_address)
+    equal_outputs = is_joinmarket(in_value, out_value, out_address, scripts_in)
     sort(out_address)
-    scripts_in, scripts_out = distinct(in_address), distinct(out_address)
+    scripts_out = distinct(out_address)
+    wabisabi_least = WABISABI_INPUTS if time < WABISABI_LATER else WABISABI_INPUTS_LATER
     if time >= WHIRLPOOL_SINCE and is_whirlpool(in_value, out_value, scripts_in, scripts_out):
         return _WHIRLPOOL
-    if time >= WABISABI_SINCE and is_wasabi_20(len(in_value), out_value, descending, scripts_out, denominations):
+    if time >= WABISABI_SINCE and is_wasabi_20(
+        len(in_value), wabisabi_least, out_value, descending, scripts_out, denominations
+    ):
         return _WASABI_20
     wasabi = wasabi_1(out_value, scripts_in, scripts_out, coordinated) if time >= WASABI_SINCE else 0
     if wasabi > 0:
         return wasabi
-    return _JOINMARKET if is_joinmarket(in_value, out_value, scripts_in, scripts_out) else 0
+    return _JOINMARKET if equal_outputs else 0
 
 
 @compiled
-def recognise(  # noqa: C901 -- one pass over all chain txs: most of them are told from CoinJoins by their sizes alone
+def recognise(
     block_first_tx: _Numbers,
     block_time: _Numbers,
     tx_first_input: _Numbers,
@@ -282,15 +323,13 @@ def recognise(  # noqa: C901 -- one pass over all chain txs: most of them are to
         descending = True
         for at in range(outs):
             scratch[2, at] = output_value[first_out + at]
-            descending = descending and (at == 0 or scratch[2, at] <= scratch[2, at - 1])
-        sort(scratch[2, :outs])
-        _, times = commonest(scratch[2, :outs], 0, MONEY)
-        if (
-            times < JOINMARKET_LEAST and ins < WABISABI_INPUTS
-        ):  # the inputs lie scattered: look at them only if it matters
-            continue
-        for at in range(outs):
             scratch[3, at] = output_address[first_out + at]
+            descending = descending and (at == 0 or scratch[2, at] <= scratch[2, at - 1])
+        sort_pairs(scratch[2, :outs], scratch[3, :outs])
+        _, times = commonest(scratch[2, :outs], 0, MONEY)
+        # The inputs lie scattered: look at them only if it matters.
+        if times < JOINMARKET_LEAST and ins < WABISABI_INPUTS_LATER:
+            continue
         for at in range(ins):
             spent = input_spent[first_in + at]
             if spent >= 0:

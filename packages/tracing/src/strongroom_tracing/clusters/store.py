@@ -22,7 +22,7 @@ from strongroom_tracing.clusters.model import Clusters, Settings
 from strongroom_tracing.clusters.service import cluster, extend, rewind
 from strongroom_tracing.columns import Columns
 
-RULES: Final = 1  # of what joins addresses; with other rules saved clusters are made anew
+RULES: Final = 2  # of what joins addresses; with other rules saved clusters are made anew
 DEEPEST: Final = 1_000  # blocks; a deeper reorg makes the clusters anew
 MANIFEST: Final = "manifest.json"
 _ARRAYS: Final = ("up", "link", "cluster", "follow", "mixing")
@@ -45,7 +45,8 @@ class ClusteredIndex(Protocol):
 class Manifest:
     """What saved clusters were made of.
 
-    ``block_hashes`` (wire order) are those of the blocks below ``height``, downwards.
+    ``block_hashes`` (wire order) are those of the blocks below ``height``, downwards. ``first_height`` is the index's:
+    from another one addresses and chain txs have other numbers (-1 in manifests that did not say it).
     """
 
     chain: str
@@ -57,6 +58,7 @@ class Manifest:
     dataset_hash: str
     block_hashes: tuple[str, ...]
     generation: str
+    first_height: int = -1
 
 
 def update(
@@ -64,8 +66,9 @@ def update(
 ) -> Clusters:
     """Bring the clusters in a folder to the index's last block, and give them; the result is that of making them anew.
 
-    New blocks are added, the blocks of a reorg taken back first. With other settings or rules, of another chain, after
-    a deeper reorg than ``DEEPEST``, or where nothing is there, they are made anew. Raises ``ClustersDamagedError``.
+    New blocks are added, the blocks of a reorg taken back first. With other settings or rules, of another chain or
+    another first block, after a deeper reorg than ``DEEPEST``, or where nothing is there, they are made anew. Raises
+    ``ClustersDamagedError``.
     """
     wanted = settings or Settings()
     columns = index.columns
@@ -94,7 +97,8 @@ def load(folder: Path, index: ClusteredIndex) -> Clusters:
     manifest = read_manifest(folder)
     columns = index.columns
     last = columns.first_height + columns.blocks - 1
-    if manifest.height > last or index.dataset_hash(manifest.height) != manifest.dataset_hash:
+    begun = manifest.first_height == columns.first_height <= manifest.height
+    if not begun or manifest.height > last or index.dataset_hash(manifest.height) != manifest.dataset_hash:
         message = f"The clusters in {folder} are of other blocks than the index; bring them up to date first."
         raise ClustersDamagedError(message)
     return _read(folder, manifest, columns)
@@ -136,7 +140,7 @@ def _manifest(index: ClusteredIndex, clusters: Clusters) -> Manifest:
     columns = clusters.columns
     last = columns.first_height + columns.blocks - 1
     name = index.dataset_hash(last)
-    named = hashlib.sha256(f"{RULES}\n{clusters.settings}\n{name}".encode()).hexdigest()
+    named = hashlib.sha256(f"{RULES}\n{clusters.settings}\n{columns.first_height}\n{name}".encode()).hexdigest()
     below = tuple(block.tobytes().hex() for block in columns.block_hash[-2 : -2 - DEEPEST : -1])
     return Manifest(
         chain=columns.chain,
@@ -148,6 +152,7 @@ def _manifest(index: ClusteredIndex, clusters: Clusters) -> Manifest:
         dataset_hash=name,
         block_hashes=below,
         generation=f"{last}-{named[:16]}",
+        first_height=columns.first_height,
     )
 
 
@@ -155,7 +160,7 @@ def _fork(manifest: Manifest, index: ClusteredIndex, settings: Settings) -> int 
     """Give the last height at which the clusters and the index agree; None if they have to be made anew."""
     columns = index.columns
     last = columns.first_height + columns.blocks - 1
-    if (manifest.chain, manifest.rules) != (columns.chain, RULES):
+    if (manifest.chain, manifest.rules, manifest.first_height) != (columns.chain, RULES, columns.first_height):
         return None
     known = manifest.txs, manifest.addresses
     if manifest.settings.until(*known) != settings.until(*known):  # what names new chain txs only changes nothing
@@ -164,7 +169,10 @@ def _fork(manifest: Manifest, index: ClusteredIndex, settings: Settings) -> int 
         return manifest.height
     for depth, block_hash in enumerate(manifest.block_hashes, start=1):
         height = manifest.height - depth
-        if height <= last and columns.block_hash[height - columns.first_height].tobytes().hex() == block_hash:
+        if (
+            columns.first_height <= height <= last
+            and columns.block_hash[height - columns.first_height].tobytes().hex() == block_hash
+        ):
             return height
     return None
 

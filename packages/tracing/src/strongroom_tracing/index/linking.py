@@ -22,6 +22,9 @@ def check_links(before: Columns, blocks: Sequence[RawBlock], parsed: Parsed) -> 
         if block.height != height + number:
             message = f"block {block.height} came where {height + number} was due; the source of blocks is broken"
             raise BadBlockError(message)
+        if block.hash and not block.raw:  # a gap has no hash: a source that names a block has to show it
+            message = f"block {block.height}, announced as {block.hash}, came without its bytes"
+            raise BadBlockError(message)
         if block.raw and block.hash and own[::-1].hex() != block.hash:
             message = f"block {block.height} was announced as {block.hash} but is {own[::-1].hex()}"
             raise BadBlockError(message)

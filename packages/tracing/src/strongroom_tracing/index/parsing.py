@@ -26,7 +26,7 @@ Words = npt.NDArray[np.uint64]
 
 HEADER_BYTES: Final = 80
 OUTPOINT_BYTES: Final = 36
-LARGEST_VALUE: Final = 10**17  # beyond every supply of such chains; keeps sums of a chain tx within 63 bits
+LARGEST_VALUE: Final = 10**17  # of an output, and of all of a chain tx: beyond every supply of such chains
 # What a chain tx, an input and an output take at least, so that room for all can be made before reading.
 _LEAST_TX, _LEAST_INPUT, _LEAST_OUTPUT = 10, 41, 9
 
@@ -159,18 +159,26 @@ def _twice(scratch: Bytes, length: int | np.int64, out: Bytes, row: int | np.int
 
 @compiled
 def _root_is(raw: Bytes, at: int, txid: Bytes, first: int, count: int, pad: Bytes) -> bool:
-    """Whether the merkle root of ``count`` txids is the one at ``at``."""
+    """Whether the merkle root of ``count`` txids is the one at ``at``, and of no other list of txids.
+
+    Where two different places of a level are equal, so is the root of a list that has the end of this one once or twice
+    (CVE-2012-2459): no block of a chain is made so.
+    """
+    alone = True
     level = txid[first : first + count].copy()
     pair = np.empty(64 + 128, np.uint8)
     while count > 1:
         for i in range((count + 1) // 2):
             other = min(2 * i + 1, count - 1)  # the last one of an odd level pairs with itself
+            twin = other != 2 * i
             for j in range(32):
                 pair[j] = level[2 * i, j]
                 pair[32 + j] = level[other, j]
+                twin = twin and pair[j] == pair[32 + j]
+            alone = alone and not twin
             _twice(pair, np.int64(2 * HASH_BYTES), level, i, pad)
         count = (count + 1) // 2
-    same = True
+    same = alone
     for j in range(32):
         same = same and level[0, j] == raw[at + j]
     return same
@@ -263,12 +271,14 @@ def _parse(  # noqa: C901, PLR0911, PLR0912, PLR0915 -- one kernel, compiled onc
             outputs, at = _size(raw, at, end)
             if outputs < 0:
                 return _SHORT
+            total: Any = np.int64(0)
             for _ in range(outputs):
                 if at + 9 > end:
                     return _SHORT
                 value = _little(raw, at, np.int64(8))
-                if not 0 <= value <= LARGEST_VALUE:
+                if not 0 <= value <= LARGEST_VALUE - total:
                     return _VALUE
+                total += value
                 length, at = _size(raw, at + 8, end)
                 if length < 0 or at + length > end:
                     return _SHORT

@@ -12,7 +12,7 @@ from strongroom_tracing.columns import COINBASE, UNSPENT, Columns
 from strongroom_tracing.compiled import compiled
 from strongroom_tracing.index.errors import BadBlockError
 from strongroom_tracing.index.gathering import gathered
-from strongroom_tracing.index.parsing import Parsed
+from strongroom_tracing.index.parsing import LARGEST_VALUE, Parsed
 from strongroom_tracing.index.runs import NOT_FOUND, Queries, Table, find, frozen, make_run, prefixes
 from strongroom_tracing.index.tables import Piece, Tables, spenders
 
@@ -72,29 +72,56 @@ def check_spending(output_spending: Numbers, outputs: int, spent: Numbers) -> No
 
 
 def check_fits(tables: Tables, piece: Piece) -> None:
-    """Check that a piece whose numbers were made elsewhere goes on where tables end. Raises ``BadBlockError``."""
+    """Check that a piece whose numbers were made elsewhere goes on where tables end. Raises ``BadBlockError``.
+
+    Compiled code trusts every number of an index: what gets past here is followed without another look.
+    """
     columns = tables.columns
     counted = (
-        (piece.block_first_tx[-1], columns.txs + len(piece.txid)),
-        (
-            piece.tx_first_input[-1:].max(initial=len(columns.input_spent)),
-            len(columns.input_spent) + len(piece.input_spent),
-        ),
-        (piece.tx_first_output[-1:].max(initial=columns.outputs), columns.outputs + len(piece.output_value)),
-        (piece.output_address.max(initial=columns.addresses - 1) + 1, columns.addresses + len(piece.script_at)),
-        (
-            piece.script_at[-1:].max(initial=len(tables.script_bytes)),
-            len(tables.script_bytes) + len(piece.script_bytes),
-        ),
+        (piece.block_first_tx, columns.txs, len(piece.txid)),
+        (piece.tx_first_input, len(columns.input_spent), len(piece.input_spent)),
+        (piece.tx_first_output, columns.outputs, len(piece.output_value)),
+        (piece.script_at, len(tables.script_bytes), len(piece.script_bytes)),
     )
+    after = f"after block {columns.first_height + columns.blocks - 1} of the index"
+    if not all(_rises(*ends) for ends in counted) or not _pays_and_spends_what_is_there(columns, piece):
+        message = f"the data does not go on {after}"
+        raise BadBlockError(message)
+    if not _possible_values(columns, piece):
+        message = f"the data {after} holds an impossible value"
+        raise BadBlockError(message)
+    check_spending(columns.output_spending, columns.outputs, spenders(piece, columns.txs)[1])
+
+
+def _rises(ends: Numbers, first: int, more: int) -> bool:
+    """Whether ends go from ``first`` up to exactly ``more`` behind it; compared, not subtracted: sums may have wrapped.
+
+    A count below 0 makes an end that is below the one before it.
+    """
+    whole = np.concatenate(([first], ends, [first + more]))
+    return bool(np.all(whole[:-1] <= whole[1:])) and int(whole[-2]) == int(whole[-1])
+
+
+def _pays_and_spends_what_is_there(columns: Columns, piece: Piece) -> bool:
+    """Whether addresses are known or new ones, all used, and inputs spend outputs of chain txs before their own."""
+    known, paid = columns.addresses, piece.output_address
+    if paid.min(initial=0) < 0 or paid.max(initial=known - 1) + 1 != known + len(piece.script_at):
+        return False
     tx, spent = spenders(piece, columns.txs)
     making = np.searchsorted(piece.tx_first_output, spent, side="right") + columns.txs  # of own outputs; else too low
-    if any(int(found) != due for found, due in counted) or np.any(
-        making[spent >= columns.outputs] >= tx[spent >= columns.outputs]
-    ):
-        message = f"the data does not go on after block {columns.first_height + columns.blocks - 1} of the index"
-        raise BadBlockError(message)
-    check_spending(columns.output_spending, columns.outputs, spent)
+    return not np.any(making[spent >= columns.outputs] >= tx[spent >= columns.outputs])
+
+
+def _possible_values(columns: Columns, piece: Piece) -> bool:
+    """Whether values are within bounds, those from before the index known or -1, and no chain tx's sum overflows."""
+    value, outside = piece.output_value, piece.external_value
+    if value.min(initial=0) < 0 or value.max(initial=0) > LARGEST_VALUE:
+        return False
+    # The upper halves alone, whose sum cannot wrap; the lower ones add less than 2**32 for each output.
+    halves = np.concatenate((np.zeros(1, np.int64), np.cumsum(value >> 32)))
+    sums = np.diff(halves[piece.tx_first_output - columns.outputs], prepend=0)
+    known = outside.min(initial=0) >= -1 and outside.max(initial=0) <= LARGEST_VALUE
+    return bool(known and sums.max(initial=0) <= LARGEST_VALUE >> 32)
 
 
 def _spent_outputs(tables: Tables, parsed: Parsed) -> tuple[Numbers, Numbers]:

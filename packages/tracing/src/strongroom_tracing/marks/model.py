@@ -16,8 +16,11 @@ from strongroom_tracing.marks.errors import BadMarkError
 MAX_TEXT: Final = 500
 _TEXTS: Final = ("claim", "chain", "where", "asset", "reporter", "reference")
 _CLAIM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_BASE_UNITS: Final = re.compile(r"[1-9][0-9]{0,77}")
 _OUTPOINT: Final = re.compile(r"[0-9a-f]{64}:(0|[1-9][0-9]{0,9})")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)  # with the marks of writing direction, what nobody sees, and halves of pairs that no file can hold
 
 
 class Place(StrEnum):
@@ -72,7 +75,7 @@ class CaseMark:
     def from_json(cls, data: Mapping[str, Any]) -> CaseMark:
         """Read what ``as_json`` gave. Raises ``BadMarkError``."""
         try:
-            amount = None if data["amount"] is None else int(data["amount"])
+            amount = None if data["amount"] is None else _base_units(data["amount"])
             place, reported = Place(data["place"]), date.fromisoformat(data["reported"])
             texts = {name: _text(data[name]) for name in _TEXTS}
             through = data["through"]
@@ -80,6 +83,13 @@ class CaseMark:
             message = f"this is no mark: {error}"
             raise BadMarkError(message) from None
         return cls(place=place, amount=amount, reported=reported, through=through, **texts)
+
+
+def _base_units(value: object) -> int:
+    if not isinstance(value, str) or not _BASE_UNITS.fullmatch(value):
+        message = f"{value!r} is no text of base units above zero"
+        raise ValueError(message)
+    return int(value)
 
 
 def _text(value: object) -> str:
@@ -96,7 +106,9 @@ def _check_words(mark: CaseMark) -> None:
     for name in ("reporter", "reference", "where"):
         text = getattr(mark, name)
         if len(text) > MAX_TEXT or _CONTROL.search(text):
-            message = f"{name}: one line of at most {MAX_TEXT} characters, without control characters"
+            message = (
+                f"{name}: one line of at most {MAX_TEXT} characters, without control, direction or invisible characters"
+            )
             raise BadMarkError(message)
     if not mark.reporter.strip():
         message = "say who reported it (reporter); a mark that nobody vouches for proves nothing"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from strongroom_tracing.index.errors import UnknownOutputError
 from strongroom_tracing.index.service import Index
 from strongroom_tracing.marks import store
 from strongroom_tracing.marks.errors import BadMarkError, CaseMissingError, MarkConflictError, NothingMarkedError
@@ -79,20 +81,36 @@ def check_in(index: Index, mark: CaseMark) -> int:
     return mark.amount if mark.amount is not None else value
 
 
-def resolve(index: Index, marks: Sequence[CaseMark]) -> tuple[Mark, ...]:
-    """Give the outputs that marks of the index's chain mean, in the order of report; others are for other indexes.
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What marks mean in an index: outputs, in the order of report, and the marks that mean nothing there.
 
-    Raises ``NothingMarkedError``, ``UnknownOutputError``.
+    A mark was in the chain when it was reported, so one that is absent was taken away by a reorg, or the index has not
+    come so far.
     """
+
+    marks: tuple[Mark, ...]
+    absent: tuple[CaseMark, ...]
+
+
+def resolve(index: Index, marks: Sequence[CaseMark]) -> Resolved:
+    """Find what marks of the index's chain mean; others are for other indexes. Raises ``NothingMarkedError``."""
     found: dict[tuple[str, int], int | None] = {}
-    for mark in marks:
-        if mark.chain == index.chain and mark.place is not Place.TRANSFER:
-            for output in _outputs(index, mark):
-                _keep_larger(found, (mark.claim, output), mark.amount)
-    if not found:
+    absent = []
+    here = [mark for mark in marks if mark.chain == index.chain and mark.place is not Place.TRANSFER]
+    for mark in here:
+        try:
+            outputs = _outputs(index, mark)
+        except UnknownOutputError:
+            outputs = []
+        if not outputs:
+            absent.append(mark)
+        for output in outputs:
+            _keep_larger(found, (mark.claim, output), mark.amount)
+    if not here:
         message = f"the case marks nothing on {index.chain}; `strongroom-trace mark` adds marks"
         raise NothingMarkedError(message)
-    return tuple(Mark(claim, output, amount) for (claim, output), amount in found.items())
+    return Resolved(tuple(Mark(claim, output, amount) for (claim, output), amount in found.items()), tuple(absent))
 
 
 def _keep_larger(found: dict[tuple[str, int], int | None], key: tuple[str, int], amount: int | None) -> None:

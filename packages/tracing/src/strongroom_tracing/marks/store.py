@@ -35,15 +35,36 @@ def read_lines(path: Path) -> list[Any]:
 
 
 def append_lines(path: Path, values: Sequence[Any]) -> None:
-    """Add lines and see them on the disk; what a crash left half written is cut off first."""
+    """Add lines and see them on the disk; what a crash left half written is cut off first.
+
+    Raises ``BadMarkError`` for text that cannot be written, before anything is.
+    """
+    try:
+        data = b"".join(canonical_json(value) + b"\n" for value in values)
+    except UnicodeEncodeError as error:
+        message = f"text that is no Unicode cannot be kept: {error.object[error.start : error.end]!a}"
+        raise BadMarkError(message) from None
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _cut_half_line(descriptor)
         os.lseek(descriptor, 0, os.SEEK_END)
-        _write(descriptor, b"".join(canonical_json(value) + b"\n" for value in values))
+        _write(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    _sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file by another, which is on the disk whole before it takes the place."""
+    fresh = path.with_name(f".{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        _write(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(fresh, path)  # noqa: PTH105 -- the plain call
     _sync_folder(path.parent)
 
 

@@ -17,7 +17,7 @@ from strongroom_tracing.index.service import Index
 from strongroom_tracing.report.markup import shortened
 from strongroom_tracing.report.model import Edge, End, Flow, Graph, Kind, Node
 from strongroom_tracing.taint.answer import Answer
-from strongroom_tracing.taint.model import Direction, Move
+from strongroom_tracing.taint.model import Direction, Fees, Move
 
 _MIXES = {
     Mixing.JOINMARKET: "JoinMarket",
@@ -50,7 +50,9 @@ def ends_of(index: Index, answer: Answer) -> Iterator[End]:
     yield from _sums((row.claim, Kind.LEFT, row.reason, "stated limit of this trace", row.value) for row in answer.left)
     lost = ((c.claim, Kind.CONTESTED, f"claim {c.winner}", "reported earlier", c.value) for c in answer.contested)
     yield from _sums(lost)
-    yield from _sums((o.claim, Kind.ORIGIN, _origin(o.spent), "where it began", o.value) for o in answer.origins)
+    yield from _sums(
+        (o.claim, Kind.ORIGIN, _origin(o.spent, answer), "where it began", o.value) for o in answer.origins
+    )
 
 
 def _sums(rows: Iterable[tuple[str, Kind, str, str, int]]) -> list[End]:
@@ -60,8 +62,10 @@ def _sums(rows: Iterable[tuple[str, Kind, str, str, int]]) -> list[End]:
     return [End(*key, value) for key, value in sorted(total.items())]
 
 
-def _origin(spent: int) -> str:
-    return "new money of a block" if spent == -1 else "from before the index"
+def _origin(spent: int, answer: Answer) -> str:
+    if spent != -1:
+        return "from before the index"
+    return "coinbase (subsidy and fees)" if answer.question.fees is Fees.ABSORBED else "new money of a block"
 
 
 def _address(index: Index, output: int) -> str:
@@ -155,7 +159,7 @@ class _Drawing:
 
     def _source(self, move: Move) -> str:
         if move.source < 0:
-            label = _origin(move.source)
+            label = _origin(move.source, self.answer)
             return self._add(Node(f"o:{move.tx}:{move.source}", Kind.ORIGIN, label, f"{label}, spent in {move.tx}", 0))
         if move.source >= self.columns.outputs:  # the fee of a chain tx, claimed by the block's coinbase
             return self._step(move.source - self.columns.outputs)

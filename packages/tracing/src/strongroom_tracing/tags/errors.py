@@ -60,7 +60,7 @@ class UnknownListError(TagsError):
 
 
 class ListShrunkError(TagsError):
-    """A new issue of a list that lost more than half of its tags; it is kept only where told to."""
+    """A new issue of a list that lost more than half of its addresses; it is kept only where told to."""
 
     code = "tags-list-shrunk"
 

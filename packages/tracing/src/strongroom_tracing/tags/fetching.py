@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, date
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final
-from urllib.parse import urljoin, urlsplit
+from typing import BinaryIO, Final
+from urllib.parse import urlsplit
 
 import httpx
 
 from strongroom_tracing.tags.errors import ChecksumError, FetchError, SettingsError
-from strongroom_tracing.tags.imports.reading import opened
+from strongroom_tracing.tags.imports.elements import XML_BYTES_MAX
+from strongroom_tracing.tags.imports.formats import Format
+from strongroom_tracing.tags.imports.reading import FILE_BYTES_MAX, opened
+from strongroom_tracing.tags.redirects import followed
 from strongroom_tracing.tags.settings import ListSetting, check_url, is_loopback
 
 _REDIRECTS_MAX: Final = 5
@@ -23,6 +27,8 @@ _PATIENCE_SECONDS: Final = 30.0  # for one answer of the server; the whole is bo
 _CHECKSUM_BYTES: Final = 1 << 16
 _DIGEST: Final = re.compile(r"\b[0-9a-fA-F]{64}\b")
 _CHUNK: Final = 1 << 20
+# Packed by the server, a list could grow a thousandfold in memory before its size is compared.
+_AS_IT_IS: Final = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ def fetch(setting: ListSetting, folder: Path) -> Fetched:
     modified = _download(setting.url, path, setting.bytes_max, deadline)
     wanted = setting.sha256 or _published(setting, folder, deadline)
     if wanted:
-        _verify(path, wanted)
+        _verify(path, wanted, _unpacked_max(setting), deadline)
     return Fetched(path, modified)
 
 
@@ -56,10 +62,10 @@ def _download(url: str, path: Path, bytes_max: int, deadline: float) -> date | N
             outside = not is_loopback(urlsplit(check_url(url)).hostname or "")
             with (
                 httpx.Client(timeout=_PATIENCE_SECONDS, trust_env=outside) as client,
-                client.stream("GET", url) as answer,
+                client.stream("GET", url, headers={"accept-encoding": _AS_IT_IS}) as answer,
             ):
                 if answer.has_redirect_location:
-                    url = urljoin(url, answer.headers["location"])
+                    url = followed(url, answer.headers["location"])
                     continue
                 return _save(answer, path, bytes_max, deadline)
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -76,9 +82,13 @@ def _save(answer: httpx.Response, path: Path, bytes_max: int, deadline: float) -
     if answer.status_code != httpx.codes.OK:
         message = f"{answer.url} answers {answer.status_code}, not 200"
         raise FetchError(message)
+    packing = answer.headers.get("content-encoding", _AS_IT_IS).strip().lower()
+    if packing not in ("", _AS_IT_IS):
+        message = f"{answer.url} is packed by its server ({packing[:50]}), and was asked for as it is"
+        raise FetchError(message)
     taken = 0
     with path.open("wb") as file:
-        for chunk in answer.iter_bytes():
+        for chunk in answer.iter_raw():
             taken += len(chunk)
             if taken > bytes_max:
                 message = f"{answer.url} has more than {bytes_max} bytes (bytes_max)"
@@ -110,20 +120,34 @@ def _published(setting: ListSetting, folder: Path, deadline: float) -> str:
     return found.group().lower()
 
 
-def _verify(path: Path, wanted: str) -> None:
-    """Compare with the file as it came, or unpacked: publishers name the digest of either."""
-    if wanted in (_digest(path, packed=True), _digest(path, packed=False)):
-        return
+def _unpacked_max(setting: ListSetting) -> int:
+    return XML_BYTES_MAX if setting.format is Format.OFAC_XML else FILE_BYTES_MAX
+
+
+def _verify(path: Path, wanted: str, bytes_max: int, deadline: float) -> None:
+    """Compare with the file as it came, and only then unpacked: publishers name the digest of either.
+
+    No more is unpacked than the list's reader takes, and not for longer than fetching it may last.
+    """
+    with path.open("rb") as file:
+        if _digest(file, sys.maxsize, deadline) == wanted:
+            return
+    try:
+        with opened(path) as file:
+            if _digest(file, bytes_max, deadline) == wanted:
+                return
+    except (OSError, EOFError):
+        pass  # what cannot be unpacked is not what the checksum names
     message = f"{path.name} is not the file that its checksum names ({wanted}); what stands remains in use"
     raise ChecksumError(message)
 
 
-def _digest(path: Path, *, packed: bool) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") if packed else opened(path) as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except (OSError, EOFError):
-        return ""
+def _digest(file: BinaryIO, bytes_max: int, deadline: float) -> str:
+    """Give the SHA-256 in hex; empty beyond that many bytes or that time."""
+    digest, taken = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        taken += len(chunk)
+        if taken > bytes_max or time.monotonic() > deadline:
+            return ""
+        digest.update(chunk)
     return digest.hexdigest()

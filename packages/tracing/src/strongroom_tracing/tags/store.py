@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as with_fields
 from datetime import date
@@ -31,6 +31,7 @@ from strongroom_tracing.tags.table import Rows, arranged, content_sha256, from_p
 _FILES: Final = "lists"
 _LOCK: Final = "lock"
 _LIST_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+Check = Callable[[ListInfo, Sequence[Tag]], None]  # what stands under the name, and its tags
 _ATTEMPTS: Final = 5  # a reader whose files are replaced between manifest and file reads the manifest again
 
 
@@ -122,11 +123,12 @@ class TagStore:
         begin = prefix(chain)
         return tuple(Listed(name, tag) for name in sorted(self._rows) for tag in self._rows[name].starting_with(begin))
 
-    def replace(self, list_name: str, tags: Iterable[Tag], info: ListInfo) -> Change:
+    def replace(self, list_name: str, tags: Iterable[Tag], info: ListInfo, *, check: Check | None = None) -> Change:
         """Put a list in the place of what stood under its name, whole and atomically.
 
         ``info.name``, ``.tags`` and ``.sha256`` are filled in. Addresses that the new issue no longer names are
-        reported and remembered as delisted. Raises ``BadListError``, ``StoreBusyError``, ``StoreDamagedError``.
+        reported and remembered as delisted. ``check`` is shown what stands at that moment, while nobody else can change
+        it; where it raises, nothing is replaced. Raises ``BadListError``, ``StoreBusyError``, ``StoreDamagedError``.
         """
         if not _LIST_NAME.fullmatch(list_name):
             message = f"{list_name!r} is no list name: lower-case letters, digits and . _ - make one, up to 64"
@@ -138,6 +140,8 @@ class TagStore:
         filled = with_fields(info, name=list_name, tags=len(rows), sha256=content_sha256(rows))
         with self._changing():
             before = self._rows[list_name].every() if list_name in self._rows else []
+            if check is not None and before:
+                check(self.info(list_name), before)
             change = self._compare(before, rows, filled)
             self._put(rows, filled, change.delisted)
         return change

@@ -69,8 +69,14 @@ class Answer:
     @property
     def contested(self) -> tuple[model.Contested, ...]:
         """What later reports lost to earlier ones."""
-        names = self.claims
-        return self._rows(at.CONTESTED, lambda o, claim, value, w: model.Contested(o, claim, value, names[w]))
+        names, stops = self.claims, self.question.stops
+        rows = self.kinds[at.CONTESTED].tolist()
+        return tuple(
+            sorted(
+                model.Contested(output, names[claim], value, names[winner], stops[address] if address >= 0 else "")
+                for output, claim, value, winner, address in rows
+            )
+        )
 
     @property
     def origins(self) -> tuple[model.Origin, ...]:

@@ -26,7 +26,7 @@ _POLICIES: Final = {
     Policy.LIFO: at.LIFO,
     Policy.TIHO: at.TIHO,
 }
-_WIDTHS: Final = {"items": 6, "lots": 4, "scratch": 10, "slots": 8, "rows": 6}
+_WIDTHS: Final = {"items": 5, "lots": 5, "scratch": 12, "slots": 8, "rows": 6}
 _LOTS: Final = ("items", "heap", "lots", "scratch")
 
 
@@ -98,7 +98,7 @@ def _work(columns: Columns, question: Question, claims: tuple[str, ...]) -> Work
         state=_state(columns, question, max(Counter(mark[0] for mark in marks).values(), default=0)),
         marks=np.array(marks, dtype=np.int64).reshape(-1, 4).T.copy(),
         stops=np.array(sorted(question.stops), dtype=np.int64),
-        claims=np.full((len(claims), 2), -1, dtype=np.int64),
+        claims=np.full((len(claims), 3), -1, dtype=np.int64),
         heap=np.zeros(size, dtype=np.int64),
         grid=np.zeros(size, dtype=np.int64),
         **{name: np.zeros((size, width), dtype=np.int64) for name, width in _WIDTHS.items()},

@@ -86,9 +86,9 @@ class Mark:
 class Limits:
     """Where following ends.
 
-    ``hops``: through so many chain txs from the nearest mark. ``smallest``: an output (all claims together) with less
-    than this many base units of taint is not followed; marked outputs are. ``height``: forward no chain tx above it is
-    looked at, backward none below it.
+    ``hops``: through so many chain txs from the claim's own nearest mark. ``smallest``: an output into which less than
+    this many base units of taint flow (all claims together) is not followed, except for claims that mark it.
+    ``height``: forward no chain tx above it is looked at, backward none below it.
     """
 
     hops: int | None = None
@@ -100,8 +100,8 @@ class Limits:
 class Question:
     """What to follow, and how. ``marks`` stand in the order of report.
 
-    ``stops``: number of an address -> the service behind it; money that arrives there is not followed, unless the
-    output is itself marked.
+    ``stops``: number of an address -> the service behind it; money that arrives there is not followed, except for
+    a claim that marks the very output.
     """
 
     policy: Policy
@@ -152,19 +152,24 @@ class Left:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Contested:
-    """Money in an output that ``claim`` asks for too, and ``winner``, whose report is earlier, has."""
+    """Money in an output that ``claim`` asks for too, and ``winner``, whose report is earlier, has.
+
+    ``service``: under poison, which follows both, the service that ``claim``'s way ends at in this output; else "".
+    """
 
     output: int
     claim: str
     value: int
     winner: str
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
     """Where money came from in the end (backward): what ``tx`` spends is new money (-1), or from before the index.
 
-    ``spent`` is as in ``Columns.input_spent``.
+    ``spent`` is as in ``Columns.input_spent``. With absorbed fees -1 is all that the coinbase ``tx`` claims,
+    the subsidy and the fees of its block; with carried ones it is the subsidy alone.
     """
 
     tx: int

@@ -9,8 +9,12 @@ import pyarrow as pa
 
 from strongroom_tracing.columns import Columns
 from strongroom_tracing.taint.answer import Answer
+from strongroom_tracing.taint.model import Fees
 
 AddressText = Callable[[int], str]
+
+NEW_MONEY: Final = "new money"
+COINBASE_MONEY: Final = "coinbase (subsidy and fees)"
 
 _TYPES: Final = {
     "value": pa.int64(),
@@ -26,17 +30,18 @@ def tables(columns: Columns, answer: Answer, address_text: AddressText | None = 
 
     Outputs are given as ``txid:vout`` with the height of their chain tx and, where ``address_text``
     (``Index.address_text``) knows them, their address. Moves name what they spend as an outpoint, ``fee of <txid>``,
-    ``new money`` or ``before the index``.
+    ``new money`` or ``before the index``; with absorbed fees an origin is the ``coinbase (subsidy and fees)``.
     """
     say = _Names(columns, address_text)
+    made = COINBASE_MONEY if answer.question.fees is Fees.ABSORBED else NEW_MONEY
     return {
         "held": _table(say, answer.held, ("claim", "value")),
         "services": _table(say, answer.services, ("service", "claim", "value")),
         "left": _table(say, answer.left, ("claim", "value", "reason")),
-        "contested": _table(say, answer.contested, ("claim", "value", "winner")),
+        "contested": _table(say, answer.contested, ("claim", "value", "winner", "service")),
         "marked": _table(say, answer.marked, ("claim", "asked", "again")),
         "fees": _tx_table(say, answer.fees, ("claim", "value")),
-        "origins": _tx_table(say, answer.origins, ("claim", "value"), spent=True),
+        "origins": _tx_table(say, answer.origins, ("claim", "value"), made=made),
         "assumed": _tx_table(say, answer.assumed, ("value", "inputs")),
         "moves": _moves(say, answer),
     }
@@ -49,13 +54,13 @@ class _Names:
         self.columns = columns
         self.address_text = address_text or (lambda _: None)  # type: ignore[return-value]
 
-    def source(self, code: int) -> str:
-        """Say what a move spends."""
+    def source(self, code: int, made: str = NEW_MONEY) -> str:
+        """Say what a move spends; ``made``: what to call money that no output is spent for."""
         if code >= self.columns.outputs:
             return f"fee of {self.columns.txid_text(code - self.columns.outputs)}"
         if code >= 0:
             return self.columns.outpoint_text(code)
-        return "new money" if code == -1 else "before the index"
+        return made if code == -1 else "before the index"
 
     def output(self, outputs: Sequence[int]) -> dict[str, list[Any]]:
         """Give outpoint, height and address of outputs."""
@@ -86,10 +91,10 @@ def _table(say: _Names, rows: Sequence[Any], names: Sequence[str]) -> pa.Table:
     return _arrow(say.output([row.output for row in rows]) | _fields(rows, names))
 
 
-def _tx_table(say: _Names, rows: Sequence[Any], names: Sequence[str], *, spent: bool = False) -> pa.Table:
+def _tx_table(say: _Names, rows: Sequence[Any], names: Sequence[str], *, made: str | None = None) -> pa.Table:
     values = say.tx([row.tx for row in rows])
-    if spent:
-        values["spent"] = [say.source(row.spent) for row in rows]
+    if made is not None:
+        values["spent"] = [say.source(row.spent, made) for row in rows]
     return _arrow(values | _fields(rows, names))
 
 

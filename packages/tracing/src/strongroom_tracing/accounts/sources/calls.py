@@ -50,15 +50,16 @@ def from_calls(calls: Iterable[Call]) -> list[Inner] | None:
     None where it failed as a whole.
     """
     moved: list[Inner] = []
-    undone: list[tuple[int, ...]] = []
+    undone: tuple[int, ...] | None = None  # the outermost that failed last: what it called follows it directly
     for call in sorted(calls, key=lambda call: call.place):
+        if undone is not None and call.place[: len(undone)] == undone:
+            continue
         if call.failed:
-            undone.append(call.place)
             if not call.place:
                 return None
-        if call.moved is None or not call.place or any(call.place[: len(start)] == start for start in undone):
-            continue
-        moved.append(call.moved)
+            undone = call.place
+        elif call.moved is not None and call.place:
+            moved.append(call.moved)
     return moved
 
 

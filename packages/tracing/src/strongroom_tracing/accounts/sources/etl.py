@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 
 from strongroom_tracing.accounts.errors import SourceError
 from strongroom_tracing.accounts.model import WORD_BYTES, Block, BlockTransfers
-from strongroom_tracing.accounts.sources.calls import from_calls, from_etl
+from strongroom_tracing.accounts.sources.calls import Call, from_calls, from_etl
 from strongroom_tracing.accounts.sources.decoding import (
     GWEI,
     TRANSFER,
     ChainTx,
-    InnerByTx,
     Issue,
     Log,
     block_transfers,
@@ -41,6 +40,7 @@ from strongroom_tracing.accounts.sources.reading import (
 )
 
 Row = Mapping[str, Any]
+_TOLD: Final = ("logs", "token transfers", "traces")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +124,21 @@ class EtlSource:
         )
         base = optional(head.get("base_fee_per_gas"))
         rows = self._txs.get(height, ())
-        if any(digest(take(row, "block_hash")) != block.block_hash for row in rows):
-            message = f"chain txs of block {height} are of another block of that height: export both anew"
-            raise SourceError(message)
-        txs = [_chain_tx(row, self._receipts.get(take(row, "hash"), row), base) for row in rows]
+        receipts = [self._receipts.get(take(row, "hash"), row) for row in rows]
+        told = (self._logs.get(height, ()), self._token_transfers.get(height, ()), self._traces.get(height, ()))
+        _check_same_block(block, ("chain txs", rows), ("receipts", receipts), *zip(_TOLD, told, strict=True))
+        txs = [_chain_tx(row, receipt, base) for row, receipt in zip(rows, receipts, strict=True)]
+        _check_count(block, head, txs)
         index = {tx.txid: tx.index for tx in txs}
-        logs = [_log(row) for row in self._logs.get(height, ())]
-        logs += [_token_log(row, index) for row in self._token_transfers.get(height, ())]
-        inner, rewards = _inner(self._traces.get(height, ()))
+        logs = [_log(row) for row in told[0]]
+        logs += [_token_log(row, index) for row in told[1]]
+        if any(index.get(log.txid) != log.tx_index for log in logs):
+            message = f"logs of block {height} are of chain txs that it does not have: export both anew"
+            raise SourceError(message)
+        calls, rewards = _calls(told[2])
+        if self.traced:
+            _check_traced(block, index, calls)
+        inner = {txid: from_calls(found) for txid, found in calls.items()}
         issues = [
             Issue(address(one["address"]), number(one["amount"]) * GWEI) for one in _list(head.get("withdrawals"))
         ]
@@ -183,24 +190,53 @@ def _log(row: Row) -> Log:
 
 
 _PADDING: Final = bytes(12)
+_NOWHERE: Final = -1
 
 
 def _token_log(row: Row, index: Mapping[bytes, int]) -> Log:
     """Write a row of token transfers as the log that it was made from (which of two standards is not told)."""
     txid = digest(take(row, "transaction_hash"))
+    place = index.get(txid, _NOWHERE)
     ends = (_PADDING + address(take(row, name)) for name in ("from_address", "to_address"))
     value = number(take(row, "value")).to_bytes(WORD_BYTES, "big")
     return Log(
-        txid, index[txid], number(take(row, "log_index")), address(take(row, "token_address")), (TRANSFER, *ends), value
+        txid, place, number(take(row, "log_index")), address(take(row, "token_address")), (TRANSFER, *ends), value
     )
 
 
-def _inner(rows: Sequence[Row]) -> tuple[InnerByTx, list[Issue]]:
-    calls: dict[bytes, list[Any]] = defaultdict(list)
+def _calls(rows: Sequence[Row]) -> tuple[dict[bytes, list[Call]], list[Issue]]:
+    calls: dict[bytes, list[Call]] = defaultdict(list)
     rewards: list[Issue] = []
     for row in rows:
         if row.get("transaction_hash"):
             calls[digest(row["transaction_hash"])].append(from_etl(row))
         elif row.get("trace_type") in ("reward", "genesis", "daofork"):
             rewards.append(Issue(address(take(row, "to_address")), number(take(row, "value"))))
-    return {txid: from_calls(found) for txid, found in calls.items()}, rewards
+    return dict(calls), rewards
+
+
+def _check_same_block(block: Block, *told: tuple[str, Sequence[Row]]) -> None:
+    """Refuse rows of another block of that height. All but chain txs may leave out which one they are of."""
+    for what, rows in told:
+        for row in rows:
+            named = take(row, "block_hash") if what == "chain txs" else row.get("block_hash")
+            if named not in (None, "") and digest(named) != block.block_hash:
+                message = f"{what} of block {block.height} are of another block of that height: export both anew"
+                raise SourceError(message)
+
+
+def _check_count(block: Block, head: Row, txs: Sequence[ChainTx]) -> None:
+    """Refuse a block of which chain txs are missing, or there twice: its own count is compared where it is given."""
+    count = head.get("transaction_count")
+    due = len(txs) if count in (None, "") else number(count)
+    if sorted(tx.index for tx in txs) != list(range(due)):
+        message = f"the files do not have all chain txs of block {block.height} once: it has {due}, they {len(txs)}"
+        raise SourceError(message)
+
+
+def _check_traced(block: Block, index: Mapping[bytes, int], calls: Mapping[bytes, Sequence[Call]]) -> None:
+    """Refuse traces that leave out a chain tx: each has a top-level call, if it did nothing more."""
+    whole = {txid for txid, found in calls.items() if any(not call.place for call in found)}
+    if whole != set(index) or len(calls) != len(whole):
+        message = f"the traces of block {block.height} are not those of its chain txs: export them anew"
+        raise SourceError(message)

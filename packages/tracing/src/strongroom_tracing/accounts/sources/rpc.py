@@ -172,14 +172,15 @@ class RpcSource:
 
     def _from_trees(self, head: Block, txids: Sequence[bytes]) -> InnerByTx:
         answers = self.call("debug_traceBlockByHash", "0x" + head.block_hash.hex(), _TRACER)
-        if len(answers) != len(txids) or any("result" not in one for one in answers):
+        trees = [one.get("result") if isinstance(one, dict) else None for one in answers or ()]
+        if len(trees) != len(txids) or not all(isinstance(tree, dict) for tree in trees):
             message = f"the node did not trace all chain txs of block {head.height}"
             raise SourceError(message)
         named = [one.get("txHash") for one in answers]
         if any(name is not None and digest(name) != txid for name, txid in zip(named, txids, strict=True)):
             message = f"the node traced other chain txs than those of block {head.height}"
             raise ReorgedError(message)
-        return {txid: from_tree(one["result"]) for one, txid in zip(answers, txids, strict=True)}
+        return {txid: from_tree(tree) for tree, txid in zip(trees, txids, strict=True)}
 
     def _from_list(self, head: Block, txids: Sequence[bytes]) -> tuple[InnerByTx, list[Issue]]:
         calls: dict[bytes, list[Any]] = {txid: [] for txid in txids}
@@ -189,13 +190,17 @@ class RpcSource:
                 message = f"the node traced another block {head.height}"
                 raise ReorgedError(message)
             if one.get("type") == "reward":
-                rewards.append(Issue(address(one["action"]["author"]), number(one["action"]["value"])))
+                rewards.append(_reward(take(one, "action")))
                 continue
             calls.setdefault(digest(take(one, "transactionHash")), []).append(one)
         if set(calls) != set(txids) or not all(calls.values()):
             message = f"the node did not trace all chain txs of block {head.height}"
             raise SourceError(message)
         return {txid: from_calls(map(from_parity, found)) for txid, found in calls.items()}, rewards
+
+
+def _reward(action: Any) -> Issue:
+    return Issue(address(take(action, "author")), number(take(action, "value")))
 
 
 def _chain_tx(tx: Any, receipt: Any, base: int) -> ChainTx:

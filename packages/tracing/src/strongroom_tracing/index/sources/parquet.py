@@ -135,6 +135,7 @@ def _piece(rows: _Rows, tables: Tables) -> Piece:
     """Make a piece of the rows of consecutive blocks that go on where the tables end. Raises ``SourceError``."""
     columns = tables.columns
     blocks, txs, inputs, outputs = (rows[table] for table in _TABLES)
+    _refuse_nulls(rows)
     expected = (
         ("block", blocks, "block", columns.first_height + columns.blocks),
         ("chain tx", txs, "tx", columns.txs),
@@ -166,6 +167,15 @@ def _piece(rows: _Rows, tables: Tables) -> Piece:
         script_bytes=np.frombuffer(b"".join(scripts), np.uint8),
         script_key=np.array([script_key(script) for script in scripts], np.uint64),
     )
+
+
+def _refuse_nulls(rows: _Rows) -> None:
+    """Refuse what is missing, except for values of inputs: with nulls, numbers would be read as floats."""
+    for table, found in rows.items():
+        for name in found.column_names:
+            if found.column(name).null_count and (table, name) != ("inputs", "value"):
+                message = f"the Parquet files lack the {name} of some rows of {table}"
+                raise SourceError(message)
 
 
 def _new_scripts(outputs: pa.Table, known: int) -> list[bytes]:

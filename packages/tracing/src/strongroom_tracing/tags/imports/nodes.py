@@ -16,6 +16,7 @@ from strongroom_tracing.tags.errors import BadListError
 from strongroom_tracing.tags.imports.reading import whole_text
 
 _DEPTH_MAX: Final = 32
+_NODES_MAX: Final = 1_000_000  # each costs some 300 bytes of memory, also where it is one letter of the file
 _NULL: Final = "tag:yaml.org,2002:null"
 
 
@@ -23,7 +24,7 @@ def document(path: Path) -> dict[str, Node]:
     """Read a file whose one document is a mapping. Raises ``BadListError``."""
     text = whole_text(path)
     try:
-        _check_depth(path, text)
+        _check_size(path, text)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         message = f"{path.name} is no YAML: {error}"
@@ -34,13 +35,16 @@ def document(path: Path) -> dict[str, Node]:
     return mapping(node)
 
 
-def _check_depth(path: Path, text: str) -> None:
-    """Refuse what is nested deeper than any pack.
+def _check_size(path: Path, text: str) -> None:
+    """Refuse what is nested deeper or has more parts than any pack, before they are all in memory.
 
-    The library's own reader would leave the stack, and end the process.
+    Of too deep a nesting the library's own reader would leave the stack, and end the process.
     """
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+        if count > _NODES_MAX:
+            message = f"{path.name} has more than {_NODES_MAX} values: split the pack"
+            raise BadListError(message)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH_MAX:
             message = f"{path.name} is nested deeper than {_DEPTH_MAX}: no pack is"

@@ -14,7 +14,9 @@ from strongroom_tracing.tags.errors import BadAddressError, BadLinesError, BadLi
 from strongroom_tracing.tags.model import Category, Problem, Tag
 from strongroom_tracing.tags.vocabulary import CONFIDENCE_UNKNOWN
 
-FILE_BYTES_MAX: Final = 256 << 20  # what a reader that needs the whole text takes
+# What a reader that needs the whole text takes, unpacked: YAML, JSON and CSV become many times larger in memory, and
+# some hundred bytes of bzip2 become as many megabytes. (Large XML is read as a stream, and has a limit of its own.)
+FILE_BYTES_MAX: Final = 32 << 20
 _CHAIN: Final = re.compile(r"[-a-z0-9]{3,8}:[-_a-zA-Z0-9]{1,32}", re.ASCII)
 _BZ2: Final = b"BZh"
 _SHOWN: Final = 128
@@ -148,7 +150,7 @@ def whole(path: Path) -> bytes:
         message = f"{path} cannot be read: {error}"
         raise BadListError(message) from error
     if len(data) > FILE_BYTES_MAX:
-        message = f"{path.name} has more than {FILE_BYTES_MAX} bytes"
+        message = f"{path.name} has more than {FILE_BYTES_MAX} bytes unpacked"
         raise BadListError(message)
     return data
 

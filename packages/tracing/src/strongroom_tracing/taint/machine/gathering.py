@@ -136,6 +136,7 @@ def take_lots(work: Work, item: int, flows: int, slot_number: int, base: int) ->
         flow[flows, at.FLOW_START] = base + lots[lot, at.START]
         flow[flows, at.FLOW_LENGTH] = lots[lot, at.LENGTH]
         flow[flows, at.FLOW_SLOT] = slot_number
+        flow[flows, at.FLOW_HOP] = lots[lot, at.AT_HOP]
         flows += 1
         following = lots[lot, at.NEXT]
         lots[lot, at.NEXT] = state[at.LOT_FREE]
@@ -168,6 +169,17 @@ def touch(work: Work) -> None:
 
 
 @compiled_lean
+def count_hops(work: Work) -> None:
+    """Say for every claim in the flow how far what comes out is from a mark: one more than its nearest lot."""
+    flow, claims = work.scratch, work.claims
+    for f in range(work.state[at.FLOWS]):
+        claims[flow[f, at.FLOW_CLAIM], at.CLAIM_HOP] = flow[f, at.FLOW_HOP] + 1
+    for f in range(work.state[at.FLOWS]):
+        claim = flow[f, at.FLOW_CLAIM]
+        claims[claim, at.CLAIM_HOP] = min(claims[claim, at.CLAIM_HOP], flow[f, at.FLOW_HOP] + 1)
+
+
+@compiled_lean
 def gather(chain: Chain, work: Work, tx: int) -> None:
     """Take all that waits for a chain tx off the heap, and list the chain tx's ins, outs (the fee last) and flow."""
     state = work.state
@@ -177,12 +189,10 @@ def gather(chain: Chain, work: Work, tx: int) -> None:
     state[at.OUTS] = slot(work.slots, at.OUT, state[at.OUTS], first_fee + tx, total - leaving)
     state[at.TOTAL] = total
     key = work.items[work.heap[0], at.KEY]
-    hop = work.items[work.heap[0], at.AT_HOP]
     n = at.ZERO
     while state[at.HEAPED] > 0 and work.items[work.heap[0], at.KEY] == key:
-        hop = min(hop, work.items[pop(work), at.AT_HOP])
+        pop(work)
         n += 1
-    state[at.HOP] = hop + 1
     forward = state[at.DIRECTION] == at.FORWARD
     side = at.IN if forward else at.OUT
     base = at.ZERO
@@ -197,6 +207,7 @@ def gather(chain: Chain, work: Work, tx: int) -> None:
     state[at.FLOWS] = flows
     state[at.TX] = tx
     state[at.VISITED] += 1
+    count_hops(work)
     state[at.TOUCHED] = 0
     if state[at.POLICY] not in (at.FIFO, at.LIFO):
         touch(work)

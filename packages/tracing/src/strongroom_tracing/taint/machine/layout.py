@@ -44,7 +44,6 @@ ROWS: Final = 16
 VISITED: Final = 18
 PHASE: Final = 19
 TX: Final = 20  # the chain tx in hand
-HOP: Final = 21
 INS: Final = 22  # slots of the chain tx in hand
 OUTS: Final = 23
 FLOWS: Final = 24
@@ -80,21 +79,24 @@ WRONG: Final = 3  # the columns are not in chain order
 KEY: Final = 0
 OUTPUT: Final = 1
 HEAD: Final = 2  # of its list of lots; -1: a mark that waits
-AT_HOP: Final = 3
-NEXT_TX: Final = 4
-FREE: Final = 5
+NEXT_TX: Final = 3
+FREE: Final = 4
 
 # ``lots``, and in ``scratch`` the cell: what arrives at the output in hand.
 CLAIM: Final = 0
 START: Final = 1
 LENGTH: Final = 2
 NEXT: Final = 3
-# ``scratch``, further: a spare cell, and the flow: the lots that go through the chain tx in hand, and from which slot.
+AT_HOP: Final = 4  # chain txs from the nearest mark of the lot's own claim
+# ``scratch``, further: a spare cell, the flow (the lots that go through the chain tx in hand, and from which slot), and
+# the hops of the lots of the cell that go on, and of the flow.
 SPARE: Final = 3
 FLOW_CLAIM: Final = 6
 FLOW_START: Final = 7
 FLOW_LENGTH: Final = 8
 FLOW_SLOT: Final = 9
+CELL_HOP: Final = 10
+FLOW_HOP: Final = 11
 
 # ``slots``: the ins of the chain tx in hand, its outs, and a table to sort either.
 IN: Final = 0
@@ -114,6 +116,7 @@ MARK_DONE: Final = 3
 # ``claims``
 TOUCHED_CLAIM: Final = 0
 COLUMN: Final = 1  # of a claim in ``grid``, -1: none
+CLAIM_HOP: Final = 2  # of a claim in what comes out of the chain tx in hand
 
 # Kinds of rows: (kind, output or chain tx, claim, value, one thing more, another).
 HELD: Final = 0
@@ -122,7 +125,7 @@ FEE: Final = 2  # of a chain tx
 BELOW: Final = 3
 HOP_LIMIT: Final = 4
 HEIGHT_LIMIT: Final = 5
-CONTESTED: Final = 6  # ... the claim that won
+CONTESTED: Final = 6  # ... the claim that won, ... the address where it is a service's (poison), -1: none
 ORIGIN: Final = 7  # of a chain tx; ... -1 new money, or the code of an output from before the index
 MARKED: Final = 8  # ... the part that was there as the claim's own flow
 ASSUMED: Final = 9  # of a chain tx; value is what inputs of unknown value were taken for; ... how many

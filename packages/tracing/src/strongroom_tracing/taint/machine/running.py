@@ -21,7 +21,7 @@ def wake(chain: Chain, work: Work) -> None:
         if state[at.DIRECTION] == at.BACKWARD:
             tx = chain.output_spending[output]
         key = key_of(chain, state, tx) + 1 if tx >= 0 else -4 * len(chain.tx_first_output) - 4
-        push(work, key, at.NONE, output, at.NONE, at.ZERO)
+        push(work, key, at.NONE, output, at.NONE)
 
 
 @compiled_lean
@@ -69,7 +69,7 @@ def awake(chain: Chain, work: Work) -> bool:
         return False
     release(work, pop(work))
     if work.marks[at.MARK_DONE, last_mark(work.marks, output)] == 0:
-        place(chain, work, output, at.ZERO, at.ZERO)
+        place(chain, work, output, at.ZERO)
     return True
 
 

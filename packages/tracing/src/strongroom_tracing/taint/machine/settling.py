@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strongroom_tracing.compiled import compiled_lean
 from strongroom_tracing.taint.machine import layout as at
-from strongroom_tracing.taint.machine.layout import Chain, Work
+from strongroom_tracing.taint.machine.layout import Array, Chain, Work
 from strongroom_tracing.taint.machine.waiting import (
     add_row,
     append,
@@ -38,7 +38,7 @@ def overlay(work: Work, output: int, n: int, claim: int, amount: int) -> int:  #
             if owner == claim:
                 again += inside
             else:
-                add_row(work, at.CONTESTED, output, max(owner, claim), inside, winner, at.ZERO)
+                add_row(work, at.CONTESTED, output, max(owner, claim), inside, winner, at.NONE)
         if length > inside:
             m = append(cell, at.SPARE, m, owner, start + inside, length - inside)
         reached = start + length
@@ -75,7 +75,7 @@ def lose(work: Work, output: int, n: int, claim: int, lost: int) -> None:
     for j in range(n):
         if lost > 0 and work.scratch[j, at.CLAIM] < claim:
             part = min(lost, work.scratch[j, at.LENGTH])
-            add_row(work, at.CONTESTED, output, claim, part, work.scratch[j, at.CLAIM], at.ZERO)
+            add_row(work, at.CONTESTED, output, claim, part, work.scratch[j, at.CLAIM], at.NONE)
             lost -= part
 
 
@@ -86,7 +86,7 @@ def seize(work: Work, output: int, n: int, claim: int, wanted: int) -> None:
     for j in range(n - 1, -1, -1):
         if wanted > 0 and cell[j, at.CLAIM] > claim:
             part = min(wanted, cell[j, at.LENGTH])
-            add_row(work, at.CONTESTED, output, cell[j, at.CLAIM], part, claim, at.ZERO)
+            add_row(work, at.CONTESTED, output, cell[j, at.CLAIM], part, claim, at.NONE)
             cell[j, at.LENGTH] -= part
             wanted -= part
 
@@ -161,37 +161,45 @@ def apply_marks(chain: Chain, work: Work, last: int, output: int, n: int) -> int
 
 
 @compiled_lean
-def end(work: Work, kind: int, where: int, n: int, more: int) -> None:
-    """Write down where the lots of the cell are. Under poison the first report has all, and the others claim it."""
-    cell = work.scratch
-    if work.state[at.POLICY] != at.POISON:
-        for j in range(n):
-            add_row(work, kind, where, cell[j, at.CLAIM], cell[j, at.LENGTH], more, at.ZERO)
-        return
-    add_row(work, kind, where, cell[0, at.CLAIM], cell[0, at.LENGTH], more, at.ZERO)
-    if kind not in (at.FEE, at.ORIGIN):
-        for j in range(1, n):
-            add_row(work, at.CONTESTED, where, cell[j, at.CLAIM], cell[j, at.LENGTH], cell[0, at.CLAIM], at.ZERO)
+def end(work: Work, kind: int, where: int, lot: int, first: int, more: int) -> None:
+    """Write down where a lot of the cell is. Under poison the ``first`` report there has all, and others claim it."""
+    claim, length = work.scratch[lot, at.CLAIM], work.scratch[lot, at.LENGTH]
+    if work.state[at.POLICY] != at.POISON or claim == first:
+        add_row(work, kind, where, claim, length, more, at.ZERO)
+    elif kind not in (at.FEE, at.ORIGIN):
+        add_row(work, at.CONTESTED, where, claim, length, first, more if kind == at.SERVICE else at.NONE)
+
+
+@compiled_lean
+def go_on(work: Work, n: int, lot: int, hop: int) -> int:
+    """Keep a lot of the cell as one of the ``n`` that go on; give how many go on now."""
+    for column in range(3):
+        work.scratch[n, column] = work.scratch[lot, column]
+    work.scratch[n, at.CELL_HOP] = hop
+    return n + 1
 
 
 @compiled_lean
 def in_all(work: Work, n: int) -> int:
     """Give the tainted base units of the cell (under poison every lot is the whole)."""
-    if work.state[at.POLICY] == at.POISON:
-        return int(work.scratch[0, at.LENGTH])
     total = 0
     for j in range(n):
-        total += work.scratch[j, at.LENGTH]
+        if j == 0 or work.state[at.POLICY] != at.POISON:
+            total += work.scratch[j, at.LENGTH]
     return total
 
 
 @compiled_lean
-def limit(work: Work, n: int, tx: int, hop: int, marked: int) -> int:
-    """Give the kind of row that ends the way to ``tx``, -1 if nothing does. What is marked is never too little."""
+def limit(work: Work, tx: int, flowed: int, hop: int, named: int) -> int:
+    """Give the kind of row that ends a lot's way to ``tx``, -1 if nothing does. What is ``named`` is never too little.
+
+    ``named``: 1 if the lot's own claim marks the output. ``flowed``: the taint of all claims that came with it, without
+    what marks add.
+    """
     state = work.state
     if (tx >= state[at.BOUND]) == (state[at.DIRECTION] == at.FORWARD):
         return at.HEIGHT_LIMIT
-    if marked == 0 and in_all(work, n) < state[at.SMALLEST]:
+    if named == 0 and flowed < state[at.SMALLEST]:
         return at.BELOW
     if 0 <= state[at.HOPS] <= hop:
         return at.HOP_LIMIT
@@ -206,37 +214,74 @@ def is_stop(work: Work, address: int) -> bool:
 
 
 @compiled_lean
-def place(chain: Chain, work: Work, output: int, n: int, hop: int) -> None:
-    """Let the ``n`` lots of the cell arrive at an output: apply its marks, then stop there, rest there or wait on."""
-    state = work.state
-    marked = at.ZERO
+def is_named(marks: Array, last: int, output: int, claim: int) -> int:
+    """Tell (1 or 0) whether a claim marks an output; ``last`` is the last mark that is on an output up to it."""
+    while last >= 0 and marks[at.MARK_OUTPUT, last] == output:
+        if marks[at.MARK_CLAIM, last] == claim:
+            return at.ONE
+        last -= 1
+    return at.ZERO
+
+
+@compiled_lean
+def place(chain: Chain, work: Work, output: int, n: int) -> None:  # noqa: C901 - compiled: calls cost
+    """Let the ``n`` lots of the cell arrive at an output: apply its marks, then each stops there, rests or waits on.
+
+    A mark speaks for its own claim only. Lots of a claim that marks the output pass a stop, begin to count hops anew
+    and are never too little; for those of others all is as if no mark were there. So hops are kept for each lot.
+    """
+    state, cell, forward = work.state, work.scratch, work.state[at.DIRECTION] == at.FORWARD
+    flowed = in_all(work, n)
     mark = last_mark(work.marks, output)
     if mark >= 0 and work.marks[at.MARK_OUTPUT, mark] == output:
         n = apply_marks(chain, work, mark, output, n)
-        marked = at.ONE
-        hop = at.ZERO
     if n == 0:
         return
-    if marked == 0 and len(work.stops) > 0 and is_stop(work, chain.output_address[output]):
-        end(work, at.SERVICE, output, n, chain.output_address[output])
-        return
+    tx = chain.output_spending[output] if forward else last_at_most(chain.tx_first_output, output)
+    address, first = chain.output_address[output], cell[0, at.CLAIM]
+    stop = len(work.stops) > 0 and is_stop(work, address)
+    new_money = not forward and state[at.FEES] == at.ABSORBED and is_coinbase(chain, tx)
+    going = at.ZERO
+    for j in range(n):
+        claim = cell[j, at.CLAIM]
+        named = is_named(work.marks, mark, output, claim)
+        hop = at.ZERO if named else work.claims[claim, at.CLAIM_HOP]
+        if stop and named == 0:
+            end(work, at.SERVICE, output, j, first, address)
+        elif forward and tx < 0:
+            end(work, at.HELD, output, j, first, at.ZERO)
+        elif new_money:
+            end(work, at.ORIGIN, tx, j, first, at.NONE)
+        else:
+            kind = limit(work, tx, flowed, hop, named)
+            if kind >= 0:
+                end(work, kind, output, j, first, at.ZERO)
+            else:
+                going = go_on(work, going, j, hop)
+    if going > 0:
+        key = 4 * tx if forward else key_of(chain, state, tx)  # no coinbase spends an output
+        push(work, key, tx, output, store(work, going))
+
+
+@compiled_lean
+def place_fee(chain: Chain, work: Work, code: int, paying: int, n: int) -> None:
+    """Let the ``n`` lots of the cell arrive at the fee of the chain tx ``paying``: they are lost, or wait on."""
+    state, cell = work.state, work.scratch
+    collects = paying  # backward the coinbase's money goes to the chain tx that paid the fee
+    lost = False
     if state[at.DIRECTION] == at.FORWARD:
-        tx = chain.output_spending[output]
-        key = 4 * tx  # no coinbase spends an output
-        if tx < 0:
-            end(work, at.HELD, output, n, at.ZERO)
-            return
-    else:
-        tx = last_at_most(chain.tx_first_output, output)
-        key = key_of(chain, state, tx)
-        if state[at.FEES] == at.ABSORBED and is_coinbase(chain, tx):
-            end(work, at.ORIGIN, tx, n, at.NONE)
-            return
-    kind = limit(work, n, tx, hop, marked)
-    if kind >= 0:
-        end(work, kind, output, n, at.ZERO)
-    else:
-        push(work, key, tx, output, store(work, n), hop)
+        collects = chain.block_first_tx[last_at_most(chain.block_first_tx, state[at.TX])]
+        lost = state[at.FEES] == at.ABSORBED or is_coinbase(chain, paying) or not is_coinbase(chain, collects)
+    flowed, first = in_all(work, n), cell[0, at.CLAIM]
+    going = at.ZERO
+    for j in range(n):
+        hop = work.claims[cell[j, at.CLAIM], at.CLAIM_HOP]
+        if lost or limit(work, paying, flowed, hop, at.ZERO) >= 0:
+            end(work, at.FEE, paying, j, first, at.ZERO)
+        else:
+            going = go_on(work, going, j, hop)
+    if going > 0:
+        push(work, key_of(chain, state, collects), collects, code, store(work, going))
 
 
 @compiled_lean
@@ -244,21 +289,11 @@ def settle(chain: Chain, work: Work, code: int, n: int) -> None:
     """Let the ``n`` lots of the cell arrive at a slot of the chain tx in hand."""
     if n == 0:
         return
-    state = work.state
-    hop, tx = state[at.HOP], state[at.TX]
     first_fee = chain.tx_first_output[len(chain.tx_first_output) - 1]
-    if code < 0:
-        end(work, at.ORIGIN, tx, n, code)
-    elif code < first_fee:
-        place(chain, work, code, n, hop)
+    if code >= first_fee:
+        place_fee(chain, work, code, code - first_fee, n)
+    elif code >= 0:
+        place(chain, work, code, n)
     else:
-        paying = code - first_fee
-        collects = paying  # backward the coinbase's money goes to the chain tx that paid the fee
-        lost = False
-        if state[at.DIRECTION] == at.FORWARD:
-            collects = chain.block_first_tx[last_at_most(chain.block_first_tx, tx)]
-            lost = state[at.FEES] == at.ABSORBED or is_coinbase(chain, paying) or not is_coinbase(chain, collects)
-        if lost or limit(work, n, paying, hop, at.ZERO) >= 0:
-            end(work, at.FEE, paying, n, at.ZERO)
-        else:
-            push(work, key_of(chain, state, collects), collects, code, store(work, n), hop)
+        for j in range(n):
+            end(work, at.ORIGIN, work.state[at.TX], j, work.scratch[0, at.CLAIM], code)

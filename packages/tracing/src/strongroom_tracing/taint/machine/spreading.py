@@ -12,12 +12,28 @@ from strongroom_tracing.taint.machine.waiting import add_row, append
 
 @compiled_lean
 def move(work: Work, first_fee: int, source: int, sink: int, claim: int, value: int) -> None:
-    """Write down that money went from one slot to another, as it went (so backward from the sink to the source)."""
+    """Write down that money went from one slot to another, as it went (so backward from the sink to the source).
+
+    What goes the way of the last row is added to it: an output may hold thousands of lots of one claim, and a row for
+    each at every hop would fill the memory.
+    """
     if work.state[at.DIRECTION] == at.BACKWARD:
         source, sink = sink, source
     code = work.slots[sink, at.OUT + at.CODE]
     came_from = work.slots[source, at.IN + at.CODE]
-    add_row(work, at.MOVE, work.state[at.TX], claim, value, came_from, code if code < first_fee else at.NONE)
+    gone_to = code if code < first_fee else at.NONE
+    rows, last, tx = work.rows, work.state[at.ROWS] - 1, work.state[at.TX]
+    if (
+        last >= 0
+        and rows[last, 0] == at.MOVE
+        and rows[last, 1] == tx
+        and rows[last, 2] == claim
+        and rows[last, 4] == came_from
+        and rows[last, 5] == gone_to
+    ):
+        rows[last, 3] += value
+    else:
+        add_row(work, at.MOVE, tx, claim, value, came_from, gone_to)
 
 
 @compiled_lean

@@ -47,7 +47,7 @@ def before(items: Array, one: int, other: int) -> bool:
 
 
 @compiled_lean
-def push(work: Work, key: int, tx: int, output: int, head: int, hop: int) -> None:
+def push(work: Work, key: int, tx: int, output: int, head: int) -> None:
     """Let money (or, with ``head`` -1, a mark) wait for ``tx``, which must still be to come."""
     state, items, heap = work.state, work.items, work.heap
     if key <= state[at.NOW]:
@@ -63,7 +63,6 @@ def push(work: Work, key: int, tx: int, output: int, head: int, hop: int) -> Non
     items[item, at.NEXT_TX] = tx
     items[item, at.OUTPUT] = output
     items[item, at.HEAD] = head
-    items[item, at.AT_HOP] = hop
     place = state[at.HEAPED]
     state[at.HEAPED] += 1
     while place > 0 and before(items, item, heap[(place - 1) // 2]):
@@ -117,6 +116,7 @@ def store(work: Work, n: int) -> int:
         lots[lot, at.CLAIM] = cell[i, at.CLAIM]
         lots[lot, at.START] = cell[i, at.START]
         lots[lot, at.LENGTH] = cell[i, at.LENGTH]
+        lots[lot, at.AT_HOP] = cell[i, at.CELL_HOP]
         lots[lot, at.NEXT] = head
         head = lot
     state[at.LOTS_LIVE] += n
