@@ -12,7 +12,7 @@ from strongroom.infra.database import connect, transaction
 from strongroom.infra.stops import Stop, set_stop
 from strongroom.invoices import service
 from strongroom.invoices.errors import IdempotencyConflictError, InvoiceNotFoundError
-from strongroom.invoices.model import Invoice
+from strongroom.invoices.model import Made
 from strongroom.rates.model import RateQuote
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import KeySetKind
@@ -210,8 +210,9 @@ async def test_many_callers_get_each_their_own_address(shop: Shop, pg: Database)
     ]
     made = await asyncio.gather(*(writer.create(request) for request in requests))
     await writer.aclose()
-    assert len({invoice.address for invoice in made}) == len(made) == 400
-    assert [(one.merchant_id, one.reference) for one in made] == [(r.merchant_id, r.reference) for r in requests]
+    invoices = [one.invoice for one in made]
+    assert len({invoice.address for invoice in invoices}) == len(made) == 400
+    assert [(one.merchant_id, one.reference) for one in invoices] == [(r.merchant_id, r.reference) for r in requests]
     assert pg.execute("SELECT count(*), count(DISTINCT address_id) FROM invoice") == [(400, 400)]
     assert pg.execute(
         "SELECT count(*) FROM invoice JOIN wallet_address AS a ON a.id = address_id"
@@ -226,7 +227,7 @@ async def test_callers_of_one_key_in_two_processes_get_one_invoice(shop: Shop, p
     answers = await asyncio.gather(
         *(writer.create(shop.request(idempotency_key=key)) for key in keys for writer in writers)
     )
-    assert len({answer.id for answer in answers}) == 20
+    assert len({answer.invoice.id for answer in answers}) == 20
     assert pg.execute("SELECT count(*) FROM invoice") == [(20,)]
     assert pg.execute("SELECT count(*) FROM outbox_event WHERE topic = 'invoice.created'") == [(20,)]
 
@@ -237,7 +238,7 @@ async def test_one_bad_request_refuses_itself_only(shop: Shop) -> None:
     answers = await asyncio.gather(
         *(writer.create(request) for request in (shop.request(), stranger, shop.request())), return_exceptions=True
     )
-    assert [isinstance(answer, Invoice) for answer in answers] == [True, False, True]
+    assert [isinstance(answer, Made) for answer in answers] == [True, False, True]
     assert isinstance(answers[1], StrongroomError)
 
 
@@ -247,7 +248,7 @@ async def test_a_caller_that_leaves_does_not_disturb_the_others(shop: Shop) -> N
     staying = asyncio.create_task(writer.create(shop.request()))
     await asyncio.sleep(0)
     leaving.cancel()
-    assert isinstance(await staying, Invoice)
+    assert isinstance(await staying, Made)
     await writer.aclose()
 
 

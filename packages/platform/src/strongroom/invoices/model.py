@@ -9,6 +9,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Final
 
+from strongroom.attestations.model import Attestation
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import Asset
 from strongroom_core.ids import AddressId, DepositId, InvoiceId, MerchantId
@@ -159,6 +160,14 @@ class Invoice:
     def asset(self) -> Asset:
         """The coin that it is paid in."""
         return self.due.asset
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An invoice as its maker is answered, with the signers' words for its address so far."""
+
+    invoice: Invoice
+    words: tuple[Attestation, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,20 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from strongroom.attestations import service as attestations
 from strongroom.infra.clock import Clock
 from strongroom.infra.database import Pool, transaction
 from strongroom.invoices import store
-from strongroom.invoices.creation import Answer, InvoiceDesk, create_invoices
-from strongroom.invoices.model import Invoice, NewInvoice
+from strongroom.invoices.creation import InvoiceDesk, create_invoices
+from strongroom.invoices.model import Invoice, Made, NewInvoice
+from strongroom_core.errors import StrongroomError
 
 # As many as one statement handles within some ten milliseconds; more would only make the first of them wait.
 BATCH_MAX: Final = 128
 BATCH_WORTH_SPLITTING: Final = 16
 LANES: Final = 2
-_Waiting = tuple[NewInvoice, "asyncio.Future[Invoice]"]
+_Answer = Made | StrongroomError
+_Waiting = tuple[NewInvoice, "asyncio.Future[Made]"]
 
 
 class InvoiceWriter:
@@ -33,13 +36,13 @@ class InvoiceWriter:
         self._waiting: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
-    async def create(self, request: NewInvoice) -> Invoice:
-        """Create an invoice; it is durable when this returns.
+    async def create(self, request: NewInvoice) -> Made:
+        """Create an invoice; it is durable when this returns, with what the signers say of its address by now.
 
         Raises what ``create_invoices`` answers: ``IdempotencyConflictError``, ``RateUnavailableError``,
         ``InvoiceAmountError``, ``InvoicesStoppedError``.
         """
-        future: asyncio.Future[Invoice] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         if len(self._running) < self._lanes:
             task = asyncio.create_task(self._drain())
@@ -81,12 +84,19 @@ class InvoiceWriter:
         for _, future in batch:
             _settle(future, error)
 
-    async def _create(self, wanted: Sequence[NewInvoice]) -> list[Answer]:
+    async def _create(self, wanted: Sequence[NewInvoice]) -> list[_Answer]:
         async with transaction(self._pool) as connection:
-            return await create_invoices(connection, self._desk, wanted, self._clock.now())
+            answers = await create_invoices(connection, self._desk, wanted, self._clock.now())
+            # Here, not by each caller: a transaction of its own for these words would cost more than the invoice.
+            shown = [answer.address_id for answer in answers if isinstance(answer, Invoice)]
+            words = await attestations.of_addresses(connection, shown)
+        return [
+            Made(answer, tuple(words[answer.address_id])) if isinstance(answer, Invoice) else answer
+            for answer in answers
+        ]
 
 
-def _settle(future: asyncio.Future[Invoice], answer: Invoice | Exception) -> None:
+def _settle(future: asyncio.Future[Made], answer: Made | Exception) -> None:
     if future.done():  # the caller has gone; its invoice is made all the same
         return
     if isinstance(answer, Exception):

@@ -14,7 +14,6 @@ from strongroom.wallets import derivation, rules, store
 from strongroom.wallets.errors import AddressDisputedError, BranchUnknownError, HotFrozenError, KeySetUnknownError
 from strongroom.wallets.model import AddressRequest, Branch, Forwarders, KeySetKind, Purpose, Scheme, WalletAddress
 from strongroom_core.assets import chain_by_id
-from strongroom_core.ids import AddressId
 
 ALWAYS: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -95,8 +94,7 @@ async def hand_out(
         taken |= await _take(connection, kind, wanted, missing)
         if len(taken) < len(wanted):
             await _check_frozen(connection, kind, wanted[0][1])
-    found = await store.addresses(connection, list(taken.values()))
-    handed_out = [found[taken[place]] for place in range(len(wanted))]
+    handed_out = [taken[place] for place in range(len(wanted))]
     await _watch_coin(connection, wanted[0][1].chain_id, [request for _, request in wanted], handed_out)
     return handed_out
 
@@ -129,10 +127,10 @@ async def _watch_coin(
 
 async def _take(
     connection: Connection, kind: KeySetKind, wanted: Sequence[tuple[int, AddressRequest]], places: Sequence[int]
-) -> dict[int, AddressId]:
+) -> dict[int, WalletAddress]:
     chosen = [wanted[place] for place in places]
     taken = await store.take(connection, kind, [branch for branch, _ in chosen], [request for _, request in chosen])
-    return {places[position]: address_id for position, address_id in taken.items()}
+    return {places[position]: address for position, address in taken.items()}
 
 
 async def _derive_now(connection: Connection, chain_id: str, kind: KeySetKind, branch_number: int, count: int) -> None:

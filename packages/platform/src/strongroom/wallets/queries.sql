@@ -61,8 +61,12 @@ SET next_index = %(next_index)s, low_index = %(low_index)s, refill_index = %(ref
 WHERE chain = %(chain)s AND kind = %(kind)s AND branch = %(branch)s
 
 -- name: take
-SELECT place, address_id FROM wallet_take(%(chain)s, %(kind)s, %(branches)s::integer[], %(purpose)s, %(references)s::text[],
-    %(assets)s::text[], %(expected)s::numeric[], %(expected_until)s::timestamptz[])
+SELECT place, a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,
+    a.reference, a.asset, a.handed_out_at
+FROM wallet_take(%(chain)s, %(kind)s, %(branches)s::integer[], %(purpose)s, %(references)s::text[],
+    %(assets)s::text[], %(expected)s::numeric[], %(expected_until)s::timestamptz[]) AS taken
+CROSS JOIN LATERAL (SELECT (taken.address).*) AS a
+JOIN wallet_key_set AS k USING (chain, kind)
 
 -- name: addresses
 SELECT a.id, a.chain, k.name AS key_set, a.kind, a.branch, a.index, a.script, a.address, a.purpose, a.merchant_id,

@@ -128,7 +128,7 @@ async def advance_branch(connection: Connection, branch: Branch) -> None:
 
 async def take(
     connection: Connection, kind: KeySetKind, branch_numbers: Sequence[int], wanted: Sequence[AddressRequest]
-) -> dict[int, AddressId]:
+) -> dict[int, WalletAddress]:
     """Hand out one waiting address per request of one chain and purpose; by place, without those whose pool is dry."""
     values = {
         "chain": wanted[0].chain_id,
@@ -140,7 +140,7 @@ async def take(
         "expected": [request.expected for request in wanted],
         "expected_until": [request.expected_until for request in wanted],
     }
-    return {row["place"] - 1: AddressId(row["address_id"]) for row in await _rows(connection, "take", values)}
+    return {row.pop("place") - 1: _address(row) for row in await _rows(connection, "take", values)}
 
 
 async def addresses(connection: Connection, ids: Sequence[AddressId]) -> dict[AddressId, WalletAddress]:

@@ -15,6 +15,7 @@ from strongroom.api.paging import Cursor, Limit
 from strongroom.api.problems import REFUSALS
 from strongroom.api.state import Services
 from strongroom.attestations import service as attestations
+from strongroom.attestations.model import Attestation
 from strongroom.infra.database import Connection, transaction
 from strongroom.invoices import service
 from strongroom.invoices.model import Invoice, Status
@@ -42,8 +43,7 @@ async def create_invoice(
         idempotency_key=idempotency_key,
     )
     made = await services.invoices.create(wanted)
-    async with transaction(services.pool) as connection:
-        return (await _show(connection, services, [made]))[0]
+    return _shown(services, made.invoice, made.words)
 
 
 @get("/", opt={"scope": "read"}, summary="List invoices", responses=REFUSALS)
@@ -83,11 +83,12 @@ async def cancel_invoice(invoice_id: str, caller: Caller, services: Services) ->
 async def _show(connection: Connection, services: Services, found: Sequence[Invoice]) -> list[schemas.Invoice]:
     """Show invoices with what the signers say of their addresses by now."""
     words = await attestations.of_addresses(connection, [item.address_id for item in found])
+    return [_shown(services, item, words[item.address_id]) for item in found]
+
+
+def _shown(services: Services, invoice: Invoice, words: Sequence[Attestation]) -> schemas.Invoice:
     settings = services.settings
-    return [
-        views.invoice(service.merchant_view(item, settings), settings.deployment, words[item.address_id])
-        for item in found
-    ]
+    return views.invoice(service.merchant_view(invoice, settings), settings.deployment, words)
 
 
 router = Router(

@@ -108,7 +108,7 @@ COMMENT ON FUNCTION wallet_intake_kind IS
 CREATE FUNCTION wallet_take(
     p_chain text, p_kind text, p_branches integer[], p_purpose text, p_references text[], p_assets text[],
     p_expected numeric[], p_expected_until timestamptz[]
-) RETURNS TABLE (place bigint, address_id text) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (place bigint, address wallet_address) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     -- Asked here once more: the books may have come up short since the choice was read.
@@ -147,7 +147,7 @@ BEGIN
         expected = CASE WHEN p_kind = 'hot' THEN matched.expected ELSE 0 END,
         expected_until = CASE WHEN p_kind = 'hot' THEN matched.expected_until END
     FROM matched WHERE taken.id = matched.id
-    RETURNING matched.place, taken.id;
+    RETURNING matched.place, taken;
 END $$;
 COMMENT ON FUNCTION wallet_take IS
     'Hands out waiting addresses, one per wish, in one SKIP LOCKED statement; a wish without a row found its pool dry, or hot frozen';
