@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -196,7 +197,7 @@ class EthereumSettings(_Section, frozen=True, kw_only=True):
         return set(map(self.address, _CONTRACTS))
 
 
-class ChainSettings(_Section, frozen=True, kw_only=True):
+class ChainSettings(_Section, frozen=True, kw_only=True, dict=True):
     """One chain: its nodes, how much it is believed, and what we hold on it; no ``tiers``: the chain's own defaults.
 
     Bitcoin-likes have one coin, described here (``rpc_url`` to ``key_sets``); an EVM chain has ``ethereum`` and
@@ -277,7 +278,7 @@ class ChainSettings(_Section, frozen=True, kw_only=True):
         """The least amount, in base units, that nodes relay: the dust limit of a bitcoin-like, 1 on account chains."""
         return 1 if self.is_evm else self.dust
 
-    @property
+    @cached_property
     def held_assets(self) -> tuple[AssetSettings, ...]:
         """What merchants can be paid in and pay in on this chain; of a bitcoin-like its one coin."""
         return self.assets if self.is_evm else (self._coin(),)
@@ -387,7 +388,7 @@ class MetricsSettings(_Section, frozen=True, kw_only=True):
     refresh_seconds: Positive = 10
 
 
-class Settings(_Section, frozen=True, kw_only=True):
+class Settings(_Section, frozen=True, kw_only=True, dict=True):
     """The whole file. ``deployment`` is the name that payment intents carry."""
 
     deployment: str
@@ -412,7 +413,7 @@ class Settings(_Section, frozen=True, kw_only=True):
         """All assets that merchants can be paid in and pay in, in the order of the file."""
         return tuple(item.asset for chain in self.chains for item in chain.held_assets)
 
-    @property
+    @cached_property  # asked for by every request that names an asset
     def open_assets(self) -> tuple[Asset, ...]:
         """All assets that merchants can be paid in now, in the order of the file; those that are closed are not."""
         return tuple(item.asset for chain in self.chains for item in chain.open_assets)
