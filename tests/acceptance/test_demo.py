@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from strongroom.demo.story import STEPS
-from tests.acceptance.program import STRONGROOM, processes_of, run
+from tests.acceptance.program import STRONGROOM, environment, processes_of, run
 
 SETUP = ["ground", "keys", "genesis", "chain", "contracts", "processes"]
 
@@ -41,3 +42,26 @@ def test_a_story_is_told_in_an_empty_folder_only(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert "environment-unusable" in answer.stderr + answer.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_step_that_does_not_happen_is_told_and_the_exit_code_tells(tmp_path: Path) -> None:
+    """On a machine whose node does not start, for one."""
+    node = tmp_path / "bitcoind"
+    node.write_text("#!/bin/sh\nexit 3\n")
+    node.chmod(0o755)
+    answer = subprocess.run(
+        [*STRONGROOM, "demo", "--json"],
+        cwd=tmp_path,
+        env=environment() | {"STRONGROOM_BITCOIND": str(node)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    report = json.loads(answer.stdout.splitlines()[-1])
+
+    assert (answer.returncode, report["ok"]) == (1, False)
+    assert [(step["name"], step["ok"]) for step in report["steps"]] == [("ground", False)]
+    assert "bitcoind" in report["error"]
+    assert Path(report["folder"]).name == "demo"
+    assert processes_of(tmp_path) == []

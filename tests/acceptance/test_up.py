@@ -164,7 +164,7 @@ def one_request_is_followed_from_the_api_to_both_signers(running: Up, payout: st
     logs = {file.stem: file.read_text().splitlines() for file in (running.folder / "log").glob("*.log")}
     taken = next(json.loads(row) for row in logs["api"] if "payout taken" in row and payout in row)
     assert taken["request_id"].startswith("req_")
-    for process in ("treasury", "signer-a", "signer-b"):
+    for process in ("worker", "treasury", "signer-a", "signer-b"):
         assert any(taken["request_id"] in row for row in logs[process]), process
 
 

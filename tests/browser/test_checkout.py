@@ -123,6 +123,24 @@ def test_amount_and_address_are_copied_by_keyboard_alone(house: House, visit: Vi
         assert page.page.evaluate("navigator.clipboard.readText()") == expected.rstrip("0")
 
 
+def test_news_are_spoken_by_a_live_region_that_stays_on_the_page(house: House, visit: Visit):
+    """A screen reader speaks what changes inside a region that it knows, and must not speak every tick of the clock."""
+    invoice = house.invoice()
+    page = visit(f"/checkout/{invoice['id']}")
+    waiting = page.page.get_by_role("status").filter(has_text="Waiting for your payment")
+    expect(waiting).to_have_count(1)
+    assert [waiting.get_attribute(f"aria-{name}") for name in ("live", "atomic")] == ["polite", "true"]
+    waiting.evaluate("element => { element.known = true }")
+    expect(page.page.get_by_role("timer")).to_have_count(1)
+    assert (
+        page.page.locator("[aria-live] [role=timer], [role=status] [role=timer], [role=timer][aria-live]").count() == 0
+    )
+    house.pay(invoice)
+    seen = page.page.get_by_role("status").filter(has_text="Payment seen")
+    expect(seen).to_have_count(1, timeout=TIMEOUT_MS)
+    assert seen.evaluate("element => element.known === true")
+
+
 def test_copying_works_where_the_page_has_no_clipboard(house: House, visit: Visit):
     invoice = house.invoice()
     page = visit(f"/checkout/{invoice['id']}", permissions=["clipboard-read"])

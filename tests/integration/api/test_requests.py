@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from strongroom_core.amounts import Amount
 from strongroom_core.assets import DEVNET_ETH, USDT
 from tests.fixtures.devnet import OTHER_TOKEN, TOKEN
 from tests.integration.api.stage import Stage
@@ -18,6 +19,9 @@ async def test_an_invoice_is_made_listed_and_cancelled(stage: Stage):
         assert invoice["status"] == "new"
         assert invoice["asset"] == "BTC"
         assert invoice["amount_due"] == "0.00050250"
+        # 25 EUR at 50,000 are 0.0005; half a percent on top is the spread, which is told with the rate that is locked.
+        assert (invoice["rate"], invoice["rate_source"], invoice["spread_ppm"]) == ("50000.00000000", "fixed", 5_000)
+        assert invoice["rate_at"] <= invoice["created_at"] < invoice["expires_at"]
         assert invoice["payment_uri"].startswith(f"bitcoin:{invoice['address']}?amount=")
         listed = (await client.get("/v1/invoices")).json()
         assert listed["data"][0] == invoice
@@ -87,6 +91,11 @@ async def test_the_merchant_learns_what_its_intents_must_name(stage: Stage):
     assert me["deployment"] == "test"
     assert me["branch"] == stage.shop.merchant.branch
     assert me["assets"][0]["payout_fee"] == "0.00001000"
+    held = [stage.settings.asset_settings(item.id) for item in stage.settings.held_assets]
+    assert {item["asset"]: (item["deposit_minimum"], item["deposit_fee_ppm"]) for item in me["assets"]} == {
+        item.id: (Amount(item.asset, item.minimum_deposit).format(), item.deposit_fee_ppm) for item in held
+    }
+    assert me["assets"][0]["deposit_minimum"] == "0.00001000"
     terms = {item["asset"]: (item["chain_name"], item["decimals"], item["payout_fee"]) for item in me["assets"][1:]}
     assert terms == {
         TOKEN: ("Ethereum devnet", 6, "0.000500"),
@@ -169,6 +178,7 @@ async def test_a_request_carries_its_id_and_the_rate_limit(stage: Stage):
     assert answer.headers["x-request-id"] == "mine-1"
     assert answer.headers["ratelimit-limit"] == "6000"
     assert int(answer.headers["ratelimit-remaining"]) < 6000
+    assert int(answer.headers["ratelimit-reset"]) >= 1
 
 
 async def test_unknown_paths_methods_and_bodies_are_problems_too(stage: Stage):

@@ -12,6 +12,8 @@ from strongroom.chains.bitcoin.rpc import RpcClient
 from strongroom.chains.errors import NodeAuthError, NodeDownError, NodeRefusedError
 from strongroom.chains.jsonrpc import call_of
 from strongroom.chains.model import ChainStatus, Tip
+from strongroom.infra.components.bitcoind import BitcoinNode as BitcoinProcess
+from strongroom.infra.components.hosting import free_port
 from strongroom_core.assets import LITECOIN_REGTEST
 from tests.fixtures.bitcoin import MiningNode, NodeFactory
 from tests.fixtures.postgres import Database
@@ -98,6 +100,32 @@ async def test_a_node_of_another_network_is_refused(scene: Scene) -> None:
 
         await until(wrong)
     assert scene.database.execute("SELECT count(*) FROM chain_event WHERE chain <> %s", CHAIN) == [(0,)]
+
+
+async def test_a_node_of_another_network_at_the_same_address_is_not_believed_and_the_right_ones_return_is_noticed(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """As after somebody has started the wrong one: nothing is recorded, and nobody has to do more than put it right."""
+    address = scene.watched_address()
+    async with watching(scene):
+        await scene.synced()
+        before = await scene.events()
+        scene.node.stop()
+        other = BitcoinProcess(tmp_path / "other", scene.node.rpc_port, free_port(), free_port(), chain="signet")
+        other.start()
+        try:
+            scene.node.cookie_file.write_bytes(other.cookie_file.read_bytes())
+            tip = await _tip_at(scene, ChainStatus.WRONG_NETWORK)
+            assert tip.height == 101
+            assert await scene.events() == before
+        finally:
+            other.stop()
+        scene.node.start()
+        await _tip_at(scene, ChainStatus.OK)
+        scene.node.rpc("loadwallet", "miner")
+        txid = scene.node.pay(address, 8_000)
+        scene.node.mine()
+        assert txid in (await scene.synced()).confirmed
 
 
 async def test_another_nodes_cookie_is_named_without_its_content(bitcoin_node: MiningNode, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ async def test_the_page_shows_the_payer_what_it_needs_and_keeps_to_itself(stage:
     assert html.escape(evil).replace("&quot;", "&#34;") in text
     assert evil not in text
     assert html.escape(made["payment_uri"]) in text
+    assert "less than 0.00001 BTC is too small to be credited by itself" in text
     assert "hidden" not in re.sub(r"\shidden[\s>]|visually-hidden|aria-hidden", " ", text)
     assert made["merchant_id"] not in text
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|https?://(?!127\.0\.0\.1)", text)

@@ -17,6 +17,7 @@ from strongroom.infra.database import make_pool, transaction
 from strongroom.merchants import service as merchants
 from strongroom.merchants.model import Merchant, Scope
 from tests.fixtures.postgres import Database
+from tests.integration.api.objects import make_objects
 from tests.integration.api.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -160,19 +161,25 @@ async def test_a_session_ends_with_its_token_and_with_its_time(stage: Stage):
 
 
 async def test_the_objects_of_another_merchant_are_not_there(stage: Stage):
-    body = {"amount": "0.01", "currency": "BTC"}
-    async with stage.client() as api:
-        made = (await api.post("/v1/invoices", json=body)).json()
+    objects = await make_objects(stage)
+    places = {
+        "invoices": objects.invoice_id,
+        "deposits": objects.deposit_id,
+        "payouts": objects.payout_id,
+        "webhooks": objects.delivery_id,
+    }
+    again = f"/console/webhooks/{objects.delivery_id}/redeliver"
     for seller, expected in ((stage.shop, 200), (stage.other, 404)):
         async with browser(stage, seller.token) as client:
-            answer = await client.get(f"/console/invoices/{made['id']}")
-            assert answer.status_code == expected
-            listed = (await client.get("/console/invoices")).text + (await client.get("/console")).text
-            assert (made["id"] in listed) == (expected == 200)
-            for place, prefix in (("deposits", "dep"), ("payouts", "pay"), ("webhooks", "dlv")):
-                answer = await client.get(f"/console/{place}/{prefix}_01m81ab1hgwdg3hdrdz6p2w6bj")
-                assert answer.status_code == 404
-                assert "There is nothing here" in answer.text
+            for place, name in places.items():
+                answer = await client.get(f"/console/{place}/{name}")
+                assert answer.status_code == expected, place
+                assert ("There is nothing here" in answer.text) == (expected == 404)
+                listed = (await client.get(f"/console/{place}")).text
+                assert (name in listed) == (expected == 200), place
+            overview = (await client.get("/console")).text
+            assert (objects.invoice_id in overview) == (expected == 200)
+            assert (await client.post(again)).status_code == (303 if expected == 200 else 404)
 
 
 async def test_to_deliver_again_needs_the_scope(stage: Stage):
@@ -207,7 +214,7 @@ async def test_lists_go_page_by_page_and_show_everything_once(stage: Stage):
 
 
 async def test_balances_are_the_books(stage: Stage):
-    async with browser(stage, stage.shop.token) as client:
+    async with browser(stage, stage.other.token) as client:
         assert "0.5 BTC" in (await client.get("/console")).text
 
 

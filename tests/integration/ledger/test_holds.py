@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from strongroom.infra.database import Connection, connect
+from strongroom.infra.database import Connection, connect, make_pool
+from strongroom.infra.settings import DatabaseSettings, Settings
 from strongroom.ledger import service
 from strongroom.ledger.errors import (
     HoldClosedError,
@@ -16,9 +18,11 @@ from strongroom.ledger.errors import (
     InvalidPostingError,
 )
 from strongroom.ledger.model import AccountType, Hold, HoldState
+from strongroom.processes import worker
 from strongroom_core.amounts import Amount
 from strongroom_core.ids import HoldId
 from tests.fixtures.postgres import Database
+from tests.integration.invoices.shop import SetClock
 from tests.integration.ledger.books import ALICE, BOB, BTC, LTC, available, credit, held, house, move, transaction
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,6 +150,25 @@ async def test_holds_expire_at_their_time_and_give_back_what_was_not_captured(bo
     assert await _state(books) == (890, 10, 100)
     with pytest.raises(HoldClosedError):
         await service.capture(books, hold.id, [move(held(ALICE), TRANSIT, 1)], "c2")
+
+
+async def test_the_workers_own_loops_let_holds_expire(books: Connection, pg: Database) -> None:
+    """Who made a hold with an end need not be there at its end."""
+    clock = SetClock()
+    due = await _reserve(books, expires_at=clock.now() + timedelta(seconds=60))
+    later = await _reserve(books, 100, "r2", clock.now() + timedelta(seconds=61))
+    await books.commit()
+    async with make_pool(pg.dsn("worker"), size=1) as pool:
+        nowhere = Path("/nonexistent")
+        settings = Settings(deployment="test", data_dir=nowhere, database=DatabaseSettings(passwords=nowhere))
+        [loop] = [loop for loop in worker._loops(settings, pool, clock) if loop.name == "holds"]
+        assert await loop.step() == 0
+        clock.forward(seconds=60)
+        assert await loop.step() == 1
+        assert await loop.step() == 0
+    assert (await service.get_hold(books, due.id)).state is HoldState.EXPIRED
+    assert (await service.get_hold(books, later.id)).state is HoldState.OPEN
+    assert await _state(books) == (900, 100, 0)
 
 
 async def test_holds_are_on_available_balances_of_their_asset_only(books: Connection) -> None:

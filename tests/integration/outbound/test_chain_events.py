@@ -24,6 +24,11 @@ def mine_empty(world: World, blocks: int) -> None:
         world.node.rpc("generateblock", world.node.new_address(), [])
 
 
+def spent_by(world: World, txid: str) -> set[tuple[str, int]]:
+    """The coins that a waiting chain tx spends, as the node tells it."""
+    return {(item["txid"], item["vout"]) for item in world.node.rpc("getrawtransaction", txid, True)["vin"]}
+
+
 async def test_a_stuck_payout_is_replaced_by_fee_and_paid_once(world: World) -> None:
     shop = await world.shop()
     await world.fund(shop, 3 * SATS)
@@ -31,6 +36,7 @@ async def test_a_stuck_payout_is_replaced_by_fee_and_paid_once(world: World) -> 
     payout = await world.pay(shop, shop.intent(SATS, destination))
     await world.turn()
     first = world.node.rpc("getrawmempool")
+    spent = spent_by(world, first[0])
 
     mine_empty(world, 2)
     await world.synced()
@@ -41,6 +47,7 @@ async def test_a_stuck_payout_is_replaced_by_fee_and_paid_once(world: World) -> 
     second = world.node.rpc("getrawmempool")
     assert len(second) == 1
     assert second != first
+    assert spent_by(world, second[0]) == spent  # so at most one of them can confirm
     assert world.pg.execute(
         "SELECT b.fee > a.fee AND b.rate > a.rate FROM outbound_version a, outbound_version b WHERE a.number < b.number"
     ) == [(True,)]

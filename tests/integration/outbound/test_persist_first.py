@@ -8,6 +8,7 @@ from typing import Any
 from strongroom.chains.errors import BroadcastRejectedError
 from strongroom.ledger.model import AccountType
 from strongroom.outbound import jobs
+from strongroom.outbound.errors import SignerUnreachableError
 from strongroom.outbound.signers import Signer
 from strongroom.payouts.model import PayoutState
 from strongroom_core.intents import SignedIntent
@@ -24,6 +25,8 @@ class WatchedSigner:
     inner: Signer
     pg: Database
     on_disk: list[Any] = field(default_factory=list)
+    asked: list[bytes] = field(default_factory=list)
+    lost: int = 0  # so many answers never arrive
 
     @property
     def name(self) -> str:
@@ -36,7 +39,12 @@ class WatchedSigner:
             WHERE version.psbt = %s AND answer.signer = %s
         """
         self.on_disk.append(self.pg.execute(query, psbt, self.name))
-        return await self.inner.sign(chain, psbt, evidence)
+        self.asked.append(psbt)
+        answer = await self.inner.sign(chain, psbt, evidence)
+        if len(self.asked) <= self.lost:
+            message = "the connection broke before the answer"
+            raise SignerUnreachableError(message)
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -89,3 +97,30 @@ async def test_a_plan_is_on_disk_before_a_signer_sees_it_and_a_signed_tx_before_
     assert (await world.payout(shop, payout.id)).state is PayoutState.BROADCAST
     assert world.received(destination) == [SATS]
     assert await world.balance(AccountType.IN_TRANSIT) == SATS
+
+
+async def test_a_plan_whose_answers_were_lost_is_sent_again_byte_by_byte_and_paid_once(world: World) -> None:
+    """Also by a process that starts anew, after a block, and with other coins and another fee rate to choose from."""
+    shop = await world.shop()
+    await world.fund(shop, 3 * SATS)
+    destination = world.node.new_address()
+    payout = await world.pay(shop, shop.intent(SATS, destination))
+    await world.planner.plan()
+    signers = [WatchedSigner(signer, world.pg, lost=1) for signer in world.signers]
+    for _ in range(3):
+        await outbound_round(world, signers)
+        await world.fund(shop, SATS)
+    asked = [signer.asked for signer in signers]
+    assert [len(each) for each in asked] == [2, 2]
+    assert len({psbt for each in asked for psbt in each}) == 1
+    await world.turn()
+    await world.mine(1)
+    assert (await world.payout(shop, payout.id)).state is PayoutState.CONFIRMED
+    assert world.received(destination) == [SATS]
+
+
+async def outbound_round(world: World, signers: list[WatchedSigner]) -> None:
+    """Everything that a treasury process does about plans, with what it is due made due now."""
+    await world.retry_now()
+    await world.planner.plan()
+    await jobs.sign(world.treasury, world.chain, tuple(signers))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
+
+import msgspec
 
 from strongroom.infra.database import make_pool, transaction
 from strongroom.infra.stops import Stop, clear_stop, set_stop
@@ -16,6 +20,8 @@ from strongroom.reconciliation.model import DifferenceName, Report
 from strongroom.reconciliation.service import JournalSource
 from strongroom_core.amounts import Amount
 from strongroom_core.messages import JournalRow
+from tests.fixtures.forked import STRONGROOM, command
+from tests.fixtures.platform import toml
 from tests.integration.outbound.world import HORIZON, Shop, World
 from tests.unit.signer.kit import CHAIN, SATS
 
@@ -58,6 +64,15 @@ async def paid(world: World) -> Shop:
     return shop
 
 
+def planted(world: World) -> LedgerTransaction:
+    """One satoshi that the chain does not have."""
+    asset = world.chain.asset
+    posting = Posting(
+        Account(AccountType.CHAIN_HOT, asset), Account(AccountType.HOUSE_CAPITAL, asset), Amount(asset, 1)
+    )
+    return LedgerTransaction("planted", "planted", (posting,))
+
+
 async def test_everything_agrees_at_every_stage_of_money(world: World) -> None:
     assert (await report(world)).differences == ()
     shop = await world.shop()
@@ -90,16 +105,45 @@ async def test_everything_agrees_at_every_stage_of_money(world: World) -> None:
 async def test_one_planted_satoshi_is_named(world: World) -> None:
     await paid(world)
     assert (await report(world)).clean
-    posting = Posting(
-        Account(AccountType.CHAIN_HOT, world.chain.asset),
-        Account(AccountType.HOUSE_CAPITAL, world.chain.asset),
-        Amount(world.chain.asset, 1),
-    )
     async with transaction(world.worker) as connection:
-        await ledger.post(connection, [LedgerTransaction("planted", "planted", (posting,))])
+        await ledger.post(connection, [planted(world)])
     [difference] = (await report(world)).unexplained
     assert difference.name is DifferenceName.BOOKS_CHAIN
     assert (difference.expected, difference.found) == (3 * SATS + 1, 3 * SATS)
+
+
+async def test_the_command_names_a_planted_satoshi_and_its_exit_code_tells(world: World, tmp_path: Path) -> None:
+    await paid(world)
+    config = settings_file(tmp_path, world)
+    before = await asyncio.to_thread(command, STRONGROOM, "reconcile", "--json", "--config", config)
+    assert (before.returncode, json.loads(before.stdout)["clean"]) == (0, True), before.stderr
+    rows = sum(len(rows) for rows in (await service.read_journals(sources(world))).values())
+    assert json.loads(before.stdout)["journal_rows"] == rows > 0
+
+    async with transaction(world.worker) as connection:
+        await ledger.post(connection, [planted(world)])
+    after = await asyncio.to_thread(command, STRONGROOM, "reconcile", "--json", "--config", config)
+    found = json.loads(after.stdout)
+    [difference] = [row for row in found["differences"] if not row["explained"]]
+    assert (after.returncode, found["clean"]) == (1, False)
+    assert difference["difference"] == DifferenceName.BOOKS_CHAIN
+    assert int(difference["expected"]) - int(difference["found"]) == 1
+    told = await asyncio.to_thread(command, STRONGROOM, "reconcile", "--config", config)
+    assert (told.returncode, "They do NOT agree" in told.stdout) == (1, True)
+    async with transaction(world.worker) as connection:
+        kept = await service.latest(connection)
+    assert kept is not None
+    assert unexplained(kept) == [DifferenceName.BOOKS_CHAIN]
+
+
+def settings_file(folder: Path, world: World) -> str:
+    """Write the settings of a world, with the logins of its processes, as an operator would have them."""
+    cluster = world.pg.cluster
+    logins = {"host": "127.0.0.1", "port": cluster.port, "name": world.pg.name, "passwords": str(cluster.passwords_dir)}
+    values = msgspec.to_builtins(world.settings, enc_hook=str) | {"database": logins}
+    file = folder / "strongroom.toml"
+    file.write_text("".join(f"{name} = {toml(value)}\n" for name, value in values.items() if value is not None))
+    return str(file)
 
 
 async def test_one_missing_intent_is_named(world: World) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from strongroom.infra.database import Pool, make_pool, transaction
 from strongroom.infra.outbox import Dispatcher, publish
+from strongroom.infra.telemetry import on_behalf_of
 from strongroom.merchants.service import create_merchant
 from strongroom.webhooks import service
 from strongroom.webhooks.errors import (
@@ -24,7 +27,7 @@ from strongroom.webhooks.errors import (
 )
 from strongroom.webhooks.guard import make_connections
 from strongroom.webhooks.jobs import Deliverer, make_sink
-from strongroom.webhooks.model import DeliveryState
+from strongroom.webhooks.model import DeliveryState, Event
 from strongroom.webhooks.signing import WebhookSecrets
 from tests.fixtures.postgres import Database
 
@@ -197,6 +200,27 @@ async def test_after_the_last_attempt_a_delivery_is_exhausted_and_can_be_sent_by
         async with transaction(stage.api) as connection:
             attempts = await service.list_attempts(connection, stage.merchant_id, delivery.id)
         assert [attempt.status for attempt in attempts] == [500, 204]
+
+
+async def test_an_attempt_is_logged_with_the_request_that_its_fact_goes_back_to(pg: Database, tmp_path: Path):
+    async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
+        await endpoint(stage, server.url)
+        for request in ("req_first", "req_second"):
+            with on_behalf_of(request):
+                await stage.tell("payout.queued", f"pay_{request}")
+        with capture_logs(processors=[merge_contextvars]) as logs:
+            await stage.deliver()
+        attempts = {line["delivery_id"]: line["request_id"] for line in logs if line["event"] == "webhook attempted"}
+        async with transaction(stage.api) as connection:
+            made = await service.list_deliveries(connection, stage.merchant_id)
+        bodies = {item.id: item.object_id for item in await events_of(stage)}
+        assert {item.id: f"pay_{attempts[item.id]}" for item in made} == {i.id: bodies[i.event_id] for i in made}
+        assert len(attempts) == 2
+
+
+async def events_of(stage: Stage) -> list[Event]:
+    async with transaction(stage.api) as connection:
+        return await service.list_events(connection, stage.merchant_id)
 
 
 async def test_a_slow_server_times_out_and_does_not_hold_up_the_others(pg: Database, tmp_path: Path):

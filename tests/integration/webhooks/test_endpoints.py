@@ -8,9 +8,10 @@ import pytest
 
 from strongroom.infra.database import transaction
 from strongroom.webhooks import service
-from strongroom.webhooks.errors import EndpointUrlError, EventTypeError
+from strongroom.webhooks.errors import DeliveryNotFoundError, EndpointUrlError, EventTypeError
+from strongroom.webhooks.model import DeliveryState
 from tests.fixtures.postgres import Database
-from tests.integration.webhooks.test_delivery import endpoint, make_stage, merchant_server
+from tests.integration.webhooks.test_delivery import Stage, endpoint, make_stage, merchant_server
 
 PUBLIC = "https://shop.example/hooks"
 
@@ -49,3 +50,36 @@ async def test_a_deleted_endpoint_is_told_nothing(pg: Database, tmp_path: Path) 
         await stage.tell("invoice.paid", "inv_1")
         await stage.deliver()
         assert server.received == []
+
+
+async def test_what_was_under_way_to_an_endpoint_ends_when_it_is_deleted_and_waits_while_it_is_disabled(
+    pg: Database, tmp_path: Path
+) -> None:
+    async with make_stage(pg, tmp_path) as stage, merchant_server() as server:
+        disabled, deleted = [await endpoint(stage, f"{server.url}/{name}") for name in ("disabled", "deleted")]
+        server.status = 500
+        await stage.tell("invoice.paid", "inv_1")
+        await stage.deliver()
+        assert len(server.received) == 2
+        server.status = 200
+        async with transaction(stage.api) as connection:
+            await service.update_endpoint(connection, stage.merchant_id, disabled, enabled=False, allow_private=True)
+            await service.delete_endpoint(connection, stage.merchant_id, deleted)
+            made = {
+                str(item.endpoint_id): item for item in await service.list_deliveries(connection, stage.merchant_id)
+            }
+        assert (made[disabled].state, made[deleted].state) == (DeliveryState.PENDING, DeliveryState.EXHAUSTED)
+        await due(pg, stage)
+        assert len(server.received) == 2
+        async with transaction(stage.api) as connection:
+            with pytest.raises(DeliveryNotFoundError):  # nobody is there to take it
+                await service.redeliver(connection, stage.merchant_id, made[deleted].id)
+            await service.update_endpoint(connection, stage.merchant_id, disabled, enabled=True, allow_private=True)
+        await due(pg, stage)
+        assert len(server.received) == 3
+        assert sorted(await stage.deliveries()) == [("delivered", 2), ("exhausted", 1)]
+
+
+async def due(pg: Database, stage: Stage) -> None:
+    pg.execute("UPDATE webhook_delivery SET next_attempt_at = now()")
+    await stage.deliver()

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from strongroom.chains.bitcoin.addresses import address_to_script, script_to_address
 from strongroom.chains.bitcoin.parameters import PARAMETERS, parameters_of
 from strongroom.chains.errors import AddressError
-from strongroom_core.assets import BITCOIN, BITCOIN_REGTEST, BITCOIN_TESTNET, LITECOIN, UnknownChainError
+from strongroom_core.assets import (
+    BITCOIN,
+    BITCOIN_REGTEST,
+    BITCOIN_TESTNET,
+    LITECOIN,
+    LITECOIN_REGTEST,
+    Chain,
+    UnknownChainError,
+)
 
 VECTORS = [
     (BITCOIN, "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4", "0014751e76e8199196d454941c45d1b3a323f1433bd6"),
@@ -26,6 +34,11 @@ VECTORS = [
     ),
     (BITCOIN, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac"),
     (BITCOIN, "3P14159f73E4gFr7JterCCQh9QjiTjiZrG", "a914e9c3dd0c07aac76179ebc76a6c78d4d67c6c160a87"),
+    # Litecoin's: the same programs as BIP 173's, and the examples that ltcd's address tests are made of.
+    (LITECOIN, "LTC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KGMN4N9", "0014751e76e8199196d454941c45d1b3a323f1433bd6"),
+    (LITECOIN, "LM2WMpR1Rp6j3Sa59cMXMs1SPzj9eXpGc1", "76a91413c60d8e68d7349f5b4ca362c3954b15045061b188ac"),
+    (LITECOIN, "MVcg9uEvtWuP5N6V48EHfEtbz48qR8TKZ9", "a914ee34ac676bdaf6e370c8c820b948edfad3a873d887"),
+    (LITECOIN_REGTEST, "rltc1qw508d6qejxtdg4y5r3zarvary0c5xw7k693xs3", "0014751e76e8199196d454941c45d1b3a323f1433bd6"),
 ]
 SCRIPTS = st.one_of(
     st.binary(min_size=20, max_size=20).map(lambda digest: b"\x76\xa9\x14" + digest + b"\x88\xac"),
@@ -40,7 +53,7 @@ SCRIPTS = st.one_of(
 def test_vectors(chain: object, text: str, script: str) -> None:
     assert address_to_script(str(chain), text).hex() == script
     written = script_to_address(str(chain), bytes.fromhex(script))
-    assert written == (text.lower() if text.lower().startswith(("bc1", "tb1")) else text)
+    assert written == (text.lower() if text.lower().startswith(("bc1", "tb1", "ltc1")) else text)
 
 
 @given(st.sampled_from(sorted(PARAMETERS)), SCRIPTS)
@@ -95,3 +108,19 @@ def test_scripts_without_an_address(script: bytes) -> None:
 def test_an_unknown_chain_is_refused() -> None:
     with pytest.raises(UnknownChainError):
         parameters_of("bip122:00000000000000000000000000000000")
+
+
+@pytest.mark.parametrize(
+    ("chain", "spacing", "dust", "tiers"),
+    [
+        (BITCOIN, 600, 546, [(1, 1_000_000), (2, 100_000_000), (6, None)]),
+        (LITECOIN, 150, 5_460, [(3, 100_000_000), (6, 10_000_000_000), (24, None)]),
+    ],
+    ids=str,
+)
+def test_what_a_chain_asks_for_where_the_settings_name_nothing(
+    chain: Chain, spacing: int, dust: int, tiers: list[tuple[int, int | None]]
+) -> None:
+    own = parameters_of(chain.id)
+    assert (own.spacing_seconds, own.dust) == (spacing, dust)
+    assert [(tier.confirmations, tier.amount_max) for tier in own.tiers] == tiers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from strongroom.infra.settings import SettingsError
 from strongroom.processes.cli import app
+from strongroom_client.keys import is_encrypted, load_key, read_public_key
 from tests.fixtures.forked import STRONGROOM, command
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STRONGROOM_")}
@@ -66,3 +68,16 @@ def test_a_folder_that_was_named_is_never_exchanged_for_another_installation(
     monkeypatch.delenv("STRONGROOM_CONFIG", raising=False)
     with pytest.raises(SettingsError, match=f"no settings at {tmp_path}/mine/strongroom.toml"):
         app([*words, "--dir", str(tmp_path / "mine")], standalone_mode=False)
+
+
+def test_a_merchants_key_is_made_encrypted_and_only_its_public_half_is_shown(tmp_path: Path):
+    file = tmp_path / "merchant.key"
+    made = command(STRONGROOM, "keys", "new", str(file), passphrase=b"correct horse")
+    assert made.returncode == 0, made.stderr
+    key = load_key(file, b"correct horse")
+    assert bytes.fromhex(made.stdout.strip()) == key.public_key == read_public_key(file)
+    assert is_encrypted(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert key.seed().hex() not in made.stdout + made.stderr + file.read_text()
+    again = command(STRONGROOM, "keys", "new", str(file), passphrase=b"correct horse")
+    assert (again.returncode, "key-file-exists" in again.stderr) == (1, True)

@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from strongroom.infra.settings import ChainSettings, Settings, SettingsError, Tier, load_settings
 from strongroom_core.amounts import MAX_BASE_UNITS
-from strongroom_core.assets import BITCOIN_REGTEST, BNB_USDT, DEVNET, DEVNET_ETH, REGTEST_BTC, USDT, asset_by_id
+from strongroom_core.assets import (
+    BITCOIN_REGTEST,
+    BNB_USDT,
+    DEVNET,
+    DEVNET_ETH,
+    LITECOIN,
+    LITECOIN_REGTEST,
+    REGTEST_BTC,
+    USDT,
+    Chain,
+    asset_by_id,
+)
 from tests.fixtures.devnet import CONTRACTS, TOKEN, devnet, ethereum, token
 
 BITCOIN: dict[str, Any] = {"id": BITCOIN_REGTEST.id, "rpc_url": "http://127.0.0.1:1", "cookie_file": Path("none")}
@@ -123,11 +134,21 @@ def test_a_bitcoin_like_holds_its_one_coin_on_the_terms_of_its_own_fields() -> N
     chain = ChainSettings(**BITCOIN | {"minimum_deposit": 7})
     (coin,) = chain.held_assets
     assert (coin.asset, coin.minimum_deposit, coin.payout_fee) == (REGTEST_BTC, 7, chain.fees.payout_fee)
-    assert (chain.is_evm, chain.relay_minimum, devnet().relay_minimum) == (False, chain.dust, 1)
+    assert (chain.is_evm, chain.relay_minimum, devnet().relay_minimum) == (False, 546, 1)
     with pytest.raises(SettingsError, match="is not held on Bitcoin regtest"):
         chain.asset_settings(TOKEN)
     with pytest.raises(SettingsError, match="no chain"):
         Settings(deployment="x", data_dir=Path(), database={"passwords": Path()}, chains=(chain,)).asset_settings(TOKEN)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("chain", "told", "least"),
+    [(BITCOIN_REGTEST, None, 546), (LITECOIN, None, 5_460), (LITECOIN_REGTEST, None, 5_460), (LITECOIN, 7_000, 7_000)],
+    ids=str,
+)
+def test_what_is_dust_is_the_chains_own_unless_it_is_told(chain: Chain, told: int | None, least: int) -> None:
+    settings = ChainSettings(id=chain.id, rpc_url="http://127.0.0.1:1", cookie_file=Path("none"), dust=told)
+    assert settings.relay_minimum == least
 
 
 def test_a_chain_is_named_once() -> None:

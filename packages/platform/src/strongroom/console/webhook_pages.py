@@ -54,7 +54,7 @@ async def show_delivery(delivery_id: FromPath[str], visitor: Caller, console: De
         delivery=found,
         attempts=attempts,
         url=endpoints.get(found.endpoint_id),
-        may_redeliver=visitor.may(Scope.WEBHOOKS),
+        may_redeliver=visitor.may(Scope.WEBHOOKS) and found.endpoint_id in endpoints,
     )
 
 

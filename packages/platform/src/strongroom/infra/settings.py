@@ -18,11 +18,24 @@ from msgspec import Meta
 
 from strongroom_core.abi import InvalidCallError, parse_address
 from strongroom_core.amounts import MAX_BASE_UNITS
-from strongroom_core.assets import Asset, Chain, asset_by_id, chain_by_id, fiat_by_code, native_asset, register_asset
+from strongroom_core.assets import (
+    LITECOIN,
+    LITECOIN_REGTEST,
+    Asset,
+    Chain,
+    asset_by_id,
+    chain_by_id,
+    fiat_by_code,
+    native_asset,
+    register_asset,
+)
 from strongroom_core.errors import StrongroomError
 
 ENVIRONMENT_VARIABLE: Final = "STRONGROOM_CONFIG"
 Natural = Annotated[int, Meta(ge=0)]
+# An output to a public key's hash at the dust relay fee: 182 bytes at 3 sat/B, of Litecoin at 30 (policy/policy.h).
+_DUST: Final = 546
+_LITECOIN_DUST: Final = 5_460
 Positive = Annotated[int, Meta(ge=1)]
 Ppm = Annotated[int, Meta(ge=0, le=1_000_000)]
 Contract = Literal["factory", "cold_safe", "hot_safe", "allowance", "multisend"]
@@ -197,8 +210,13 @@ class EthereumSettings(_Section, frozen=True, kw_only=True):
         return set(map(self.address, _CONTRACTS))
 
 
+def dust_of(chain_id: str) -> int:
+    """Say below how many base units nodes of a bitcoin-like relay no output, of any script; Litecoin's is ten times."""
+    return _LITECOIN_DUST if chain_id in {LITECOIN.id, LITECOIN_REGTEST.id} else _DUST
+
+
 class ChainSettings(_Section, frozen=True, kw_only=True, dict=True):
-    """One chain: its nodes, how much it is believed, and what we hold on it; no ``tiers``: the chain's own defaults.
+    """One chain: its nodes, how much it is believed, and what we hold on it; no ``tiers`` or ``dust``: its defaults.
 
     Bitcoin-likes have one coin, described here (``rpc_url`` to ``key_sets``); an EVM chain has ``ethereum`` and
     ``assets`` instead.
@@ -214,7 +232,7 @@ class ChainSettings(_Section, frozen=True, kw_only=True, dict=True):
     coinbase_maturity: Positive = 100
     tiers: tuple[Tier, ...] = ()
     minimum_deposit: Natural = 1_000
-    dust: Natural = 546
+    dust: Natural | None = None
     payouts_per_tx_max: Positive = 100
     fees: FeeSettings = FeeSettings()
     band: BandSettings = BandSettings()
@@ -276,7 +294,9 @@ class ChainSettings(_Section, frozen=True, kw_only=True, dict=True):
     @property
     def relay_minimum(self) -> int:
         """The least amount, in base units, that nodes relay: the dust limit of a bitcoin-like, 1 on account chains."""
-        return 1 if self.is_evm else self.dust
+        if self.is_evm:
+            return 1
+        return dust_of(self.id) if self.dust is None else self.dust
 
     @cached_property
     def held_assets(self) -> tuple[AssetSettings, ...]:

@@ -5,6 +5,8 @@ Anyone may set one (tightening is immediate); clearing is an operator's act and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from strongroom.infra.database import Connection, load_queries
@@ -21,17 +23,34 @@ class Stop(StrEnum):
     INVOICES = "invoices"
 
 
+@dataclass(frozen=True, slots=True)
+class StandingStop:
+    """A stop that nobody has cleared: what, for whom (``*``: everyone, else a CAIP-2 chain id), why, whose and when."""
+
+    name: str
+    scope: str
+    reason: str
+    set_by: str
+    set_at: datetime
+
+
 async def set_stop(connection: Connection, stop: Stop, reason: str, by: str, scope: str = "*") -> None:
     """Stop something, for everyone or one scope; again is harmless and keeps the first reason."""
     await connection.execute(_SQL["set_stop"], {"name": stop, "scope": scope, "reason": reason, "by": by})
 
 
-async def clear_stop(connection: Connection, stop: Stop, reason: str, by: str, scope: str = "*") -> None:
-    """Let it go on; what was stopped, why, and who cleared it stay on record."""
-    await connection.execute(_SQL["clear_stop"], {"name": stop, "scope": scope, "reason": reason, "by": by})
+async def clear_stop(connection: Connection, stop: Stop, reason: str, by: str, scope: str = "*") -> bool:
+    """Let it go on; what was stopped, why, and who cleared it stay on record. False where it was not stopped."""
+    values = {"name": stop, "scope": scope, "reason": reason, "by": by}
+    return bool(await (await connection.execute(_SQL["clear_stop"], values)).fetchall())
 
 
 async def stopped(connection: Connection, stop: Stop, scope: str = "*") -> str | None:
     """Give the reason where it is stopped, for everyone or for ``scope``; else None."""
     row = await (await connection.execute(_SQL["stopped"], {"name": stop, "scope": scope})).fetchone()
     return str(row["reason"]) if row else None
+
+
+async def standing(connection: Connection) -> list[StandingStop]:
+    """Give every stop that stands, of everyone and of single chains, oldest first."""
+    return [StandingStop(**row) async for row in await connection.execute(_SQL["standing"])]

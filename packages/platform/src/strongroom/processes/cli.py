@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from strongroom.infra.database import UNREACHABLE
 from strongroom.processes.commands import (
+    brakes,
     cold,
     evm,
     held,
@@ -38,8 +39,8 @@ app.command()(running.down)
 app.command()(running.demo)
 app.command()(operations.status)
 app.command()(operations.reconcile)
-app.command()(operations.halt)
-app.command()(operations.resume)
+app.command()(brakes.halt)
+app.command()(brakes.resume)
 app.command()(machine.doctor)
 app.command()(schema.migrate)
 app.command("demo-pay")(running.demo_pay)

@@ -15,6 +15,7 @@ from strongroom.infra.loops import Loop
 from strongroom.infra.outbox import CHANNEL, Dispatcher
 from strongroom.infra.settings import Settings
 from strongroom.invoices import jobs as invoices
+from strongroom.ledger import jobs as ledger
 from strongroom.merchants import service as merchants
 from strongroom.metrics.jobs import Exporter
 from strongroom.outbound.jobs import connect_signers
@@ -118,6 +119,7 @@ def _loops(settings: Settings, pool: Pool, clock: Clock) -> Sequence[Loop]:
         *chain_loops(settings, pool, clock),
         Loop("outbox", partial(dispatcher.run_once, pool), 1.0, (CHANNEL,)),
         Loop("invoices", partial(invoices.expire_due, pool, settings, clock), 1.0),
+        Loop("holds", partial(ledger.expire_holds, pool, clock), 5.0),
         Loop("addresses", partial(wallets.refill_pools, pool, settings), 5.0, ("watch",)),
         Loop("rates", poll, float(settings.rates.poll_seconds)),
     ]

@@ -106,7 +106,7 @@ async def sweep(planner: Planner) -> int:
             band=limits,
             wanted=wanted,
             rate=rate,
-            dust=settings.dust,
+            dust=settings.relay_minimum,
         )
         if chosen is None:
             return 0
@@ -128,7 +128,7 @@ async def consolidate(planner: Planner) -> int:
         if height is None or not await _may_open(connection, planner, SlotKind.CONSOLIDATION):
             return 0
         free = await coins.spendable(connection, settings, height)
-        choice = rules.select_consolidation(free, rate, settings.dust)
+        choice = rules.select_consolidation(free, rate, settings.relay_minimum)
         if choice is None:
             return 0
         own = await change_output(connection, settings, choice.change)
@@ -179,11 +179,11 @@ async def _replacement(
     """Pay the dearer version out of our own output; where that cannot, with coins that no reorg can take away."""
     before, payments = state.standing, state.payments
     own = state.own_outputs.get(before.number, ())
-    made = replacing.replace(state.coins, payments, own, before.fee, rate, settings.dust)
+    made = replacing.replace(state.coins, payments, own, before.fee, rate, settings.relay_minimum)
     if made is not None or not payments:
         return made
     more = await coins.settled(connection, settings, height)
-    found = replacing.extend(state.coins, more, payments, own, before.fee, rate, settings.dust)
+    found = replacing.extend(state.coins, more, payments, own, before.fee, rate, settings.relay_minimum)
     if found is None:
         return None
     outputs = (*found.own_outputs, *await change_output(connection, settings, found.change))

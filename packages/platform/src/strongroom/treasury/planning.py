@@ -88,7 +88,7 @@ class Planner:
             return 0
         free = await coins.spendable(connection, self.settings, height)
         limit = self.settings.payouts_per_tx_max
-        chosen = rules.choose_batch(queue, free, rate, self.settings.dust, limit)
+        chosen = rules.choose_batch(queue, free, rate, self.settings.relay_minimum, limit)
         await self._mark_short(connection, height, queue, chosen[0] if chosen else [])
         if chosen is None:
             return 0

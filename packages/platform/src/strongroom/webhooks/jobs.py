@@ -17,6 +17,7 @@ import structlog
 from strongroom.infra.database import Pool, transaction
 from strongroom.infra.outbox import OutboxEvent, Sink
 from strongroom.infra.settings import WebhookSettings
+from strongroom.infra.telemetry import bind_request
 from strongroom.webhooks import rules, store
 from strongroom.webhooks.errors import DestinationRefusedError
 from strongroom.webhooks.guard import make_connections
@@ -149,6 +150,7 @@ class Deliverer:
         self.wake()
 
     async def _attempt(self, outgoing: Outgoing) -> None:
+        bind_request(outgoing.request_id)  # a task of its own: nothing else speaks in this request's name
         start = time.monotonic()
         status, error = await self._send(outgoing)
         duration_ms = int((time.monotonic() - start) * 1000)

@@ -117,7 +117,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """All that one attempt needs."""
+    """All that one attempt needs; ``request_id`` is of the request that the fact goes back to, empty where none."""
 
     delivery_id: DeliveryId
     endpoint_id: EndpointId
@@ -126,6 +126,7 @@ class Outgoing:
     secret_version: int
     body: str
     attempts: int
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,15 @@ WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND deleted_at IS NULL
 RETURNING id, merchant_id, url, events, enabled, secret_version, created_at;
 
 -- name: delete_endpoint
-UPDATE webhook_endpoint SET deleted_at = now(), enabled = false
-WHERE merchant_id = %s AND id = %s AND deleted_at IS NULL
-RETURNING id;
+-- What was still on its way to it ends there.
+WITH gone AS (
+    UPDATE webhook_endpoint SET deleted_at = now(), enabled = false
+    WHERE merchant_id = %s AND id = %s AND deleted_at IS NULL
+    RETURNING id
+), ended AS (
+    UPDATE webhook_delivery SET state = 'exhausted' FROM gone WHERE endpoint_id = gone.id AND state = 'pending'
+)
+SELECT id FROM gone;
 
 -- name: insert_events
 -- A batch of facts, each numbered within its object, and their deliveries to every endpoint that wants them. The same
@@ -84,15 +90,17 @@ UPDATE webhook_delivery AS delivery
 SET state = 'pending', next_attempt_at = now(), attempts = 0
 FROM webhook_event AS event
 WHERE delivery.merchant_id = %s AND delivery.id = %s AND event.id = delivery.event_id
+  AND EXISTS (SELECT FROM webhook_endpoint AS there WHERE there.id = delivery.endpoint_id AND there.deleted_at IS NULL)
 RETURNING delivery.id, delivery.merchant_id, endpoint_id, event_id, event.type, state, attempts, next_attempt_at,
           last_status, last_error, delivered_at, delivery.created_at;
 
 -- name: claim
 -- The lease outlives an attempt; a worker that dies with a claim leaves it to be made again (at least once). No endpoint
--- gets more than its share of a claim, so that one slow server does not hold up the others.
+-- gets more than its share of a claim, so that one slow server does not hold up the others; one that is disabled has it wait.
 WITH candidate AS (
     SELECT id, endpoint_id, next_attempt_at FROM webhook_delivery
     WHERE state = 'pending' AND next_attempt_at <= now() AND endpoint_id <> ALL (%(saturated)s::text[])
+      AND EXISTS (SELECT FROM webhook_endpoint AS there WHERE there.id = endpoint_id AND there.enabled)
     ORDER BY next_attempt_at LIMIT 2000
 ), ranked AS (
     SELECT id, row_number() OVER (PARTITION BY endpoint_id ORDER BY next_attempt_at) AS place FROM candidate
@@ -105,10 +113,10 @@ WITH candidate AS (
 )
 UPDATE webhook_delivery AS delivery
 SET next_attempt_at = now() + %(lease)s
-FROM due, webhook_endpoint AS endpoint, webhook_event AS event
+FROM due, webhook_endpoint AS endpoint, webhook_event AS event JOIN outbox_event AS source ON source.id = source_event
 WHERE delivery.id = due.id AND endpoint.id = delivery.endpoint_id AND event.id = delivery.event_id
 RETURNING delivery.id AS delivery_id, delivery.endpoint_id, delivery.event_id, endpoint.url, endpoint.secret_version,
-          event.body, delivery.attempts;
+          event.body, delivery.attempts, source.request_id;
 
 -- name: record_attempts
 -- One statement for all outcomes that are known by now: (id, status, error, duration, delivered).

@@ -85,7 +85,7 @@ async def update_endpoint(
 
 
 async def delete_endpoint(connection: Connection, merchant_id: str, endpoint_id: str) -> None:
-    """Retire an endpoint; what was delivered stays on record. Raises ``EndpointNotFoundError``."""
+    """Retire an endpoint: what is on its way to it ends, the log stays. Raises ``EndpointNotFoundError``."""
     if not await store.delete_endpoint(connection, merchant_id, endpoint_id):
         _found(None)
 
@@ -117,7 +117,7 @@ async def list_attempts(connection: Connection, merchant_id: str, delivery_id: s
 async def redeliver(connection: Connection, merchant_id: str, delivery_id: str) -> Delivery:
     """Deliver again, with the same event id, so that the merchant's server knows it.
 
-    Raises ``DeliveryNotFoundError``.
+    Raises ``DeliveryNotFoundError``, also where its endpoint was deleted.
     """
     return _delivery(await store.redeliver(connection, merchant_id, delivery_id))
 

@@ -73,7 +73,7 @@ async def update_endpoint(
 
 
 async def delete_endpoint(connection: Connection, merchant_id: str, endpoint_id: str) -> bool:
-    """Retire an endpoint; its deliveries stay on record."""
+    """Retire an endpoint; its deliveries stay on record, and those that are not made yet never are."""
     return await (await connection.execute(_SQL["delete_endpoint"], [merchant_id, endpoint_id])).fetchone() is not None
 
 
@@ -117,7 +117,7 @@ async def list_attempts(connection: Connection, merchant_id: str, delivery_id: s
 
 
 async def redeliver(connection: Connection, merchant_id: str, delivery_id: str) -> Delivery | None:
-    """Make a delivery due again, whatever its state."""
+    """Make a delivery due again, whatever its state; None where it is not there, or its endpoint is not any more."""
     row = await (await connection.execute(_SQL["redeliver"], [merchant_id, delivery_id])).fetchone()
     return _delivery(row) if row else None
 

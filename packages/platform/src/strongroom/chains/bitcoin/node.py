@@ -49,17 +49,19 @@ class BitcoinNode:
         """Close its connections."""
         await self.rpc.close()
 
-    async def check_network(self) -> None:
-        """Raise ``WrongNetworkError`` unless the node's genesis block is the one that names the chain (CAIP-2)."""
-        genesis = str(await self.rpc.call("getblockhash", 0))
+    async def state(self) -> NodeState:
+        """Ask how far the node is, and whose chain it serves, in one request.
+
+        Raises ``WrongNetworkError`` unless its genesis block is the one that names the chain (CAIP-2). That is asked
+        every time: what answers at an address may be another node than a moment ago.
+        """
+        info, genesis = (
+            _or_raise(item) for item in await self.rpc.batch([call_of("getblockchaininfo"), call_of("getblockhash", 0)])
+        )
         reference = self._chain_id.partition(":")[2]
-        if genesis[:_REFERENCE_DIGITS] != reference:
+        if str(genesis)[:_REFERENCE_DIGITS] != reference:
             message = f"the node's genesis block is {genesis}, which is not {self._chain_id}: correct rpc_url or id"
             raise WrongNetworkError(message)
-
-    async def state(self) -> NodeState:
-        """Ask how far the node is."""
-        info = await self.rpc.call("getblockchaininfo")
         tip = NodeTip(int(info["blocks"]), str(info["bestblockhash"]))
         return NodeState(tip, int(info["headers"]), bool(info["initialblockdownload"]))
 
@@ -183,6 +185,13 @@ class BitcoinNode:
         except (NodeError, TimeoutError):
             return False
         return True
+
+
+def _or_raise(answer: Any) -> Any:
+    """Give an answer of a batch; raises a refusal."""
+    if isinstance(answer, NodeError):
+        raise answer
+    return answer
 
 
 def _unless(answer: Any, number: int) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom.infra.settings import Tier
+from strongroom.infra.settings import Tier, dust_of
 from strongroom_core.assets import (
     BITCOIN,
     BITCOIN_REGTEST,
@@ -60,7 +60,7 @@ _LTC_TIERS: Final = (
 
 def _bitcoin(chain: Chain, p2pkh: int, p2sh: int, hrp: str, *, regtest: bool = False) -> BitcoinParameters:
     return BitcoinParameters(
-        chain, p2pkh, p2sh, hrp, 546, 10 * _MINUTE, 21_000_000 * _COIN, _BTC_TIERS, regtest=regtest
+        chain, p2pkh, p2sh, hrp, dust_of(chain.id), 10 * _MINUTE, 21_000_000 * _COIN, _BTC_TIERS, regtest=regtest
     )
 
 
@@ -70,7 +70,7 @@ def _litecoin(chain: Chain, p2pkh: int, p2sh: int, hrp: str, *, regtest: bool = 
         p2pkh,
         p2sh,
         hrp,
-        5_460,
+        dust_of(chain.id),
         150,
         84_000_000 * _COIN,
         _LTC_TIERS,

@@ -79,7 +79,6 @@ class Session:
         self.memory = Memory(settings.id, settings.asset.id)
         self._blocks = BlockFollower(node, self.memory, settings.start_height)
         self._mempool = MempoolFollower(node, self.memory)
-        self._network_checked = False
         self._ahead = False  # the memory holds facts that are not recorded
         self._compare_at = 0.0
         self._status = Announcer(settings, connection)
@@ -107,12 +106,8 @@ class Session:
             if self._ahead:
                 await self.memory.load_state(self._connection)
                 self._ahead = False
-            if not self._network_checked:
-                await self._node.check_network()
-                self._network_checked = True
             await self._follow()
         except ChainError as error:
-            self._network_checked = False
             self._notices.distrust()
             await self._status.say(_status_of(error), error.message, Reach(self.memory.tip))
 
@@ -156,6 +151,8 @@ class Session:
             await self.memory.load_scripts(self._connection)
             self._ahead = True
             stretch = await self._blocks.next_stretch(self._connection, state.tip)
+            if stretch.orphaned:
+                await self._node.state()  # what was read of a node that has become another meanwhile is not recorded
             if stretch.facts:
                 await self._commit(stretch, state.tip.height)
             self._ahead = False

@@ -1,15 +1,13 @@
-"""`status`, `reconcile`, `halt` and `resume`: how the whole of it is, and the brake."""
+"""`status` and `reconcile`: how the whole of it is."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final
-
-import typer
+from typing import Any, Final
 
 from strongroom.chains import service as chains
-from strongroom.demo.environment import DEFAULT_FOLDER, SIGNERS, Environment
+from strongroom.demo.environment import DEFAULT_FOLDER, Environment
 from strongroom.demo.leftovers import read_records
 from strongroom.infra import stops
 from strongroom.infra.clock import SystemClock
@@ -25,8 +23,6 @@ from strongroom.processes.commands.context import (
     AsJson,
     Config,
     Folder,
-    folder_option,
-    operator_name,
     out,
     print_json,
     print_table,
@@ -45,12 +41,8 @@ from strongroom.wallets import service as wallets
 from strongroom.wallets.model import Holdings, KeySetKind
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import Asset, asset_by_id
-from strongroom_core.errors import StrongroomError
-from strongroom_core.ids import RequestId
-from strongroom_core.messages import HaltRequest, Status
 
 UNCLEAN: Final = 1
-NOT_ALL: Final = 1
 _HOUSE: Final = (
     AccountType.HOUSE_CAPITAL,
     AccountType.HOUSE_FEES,
@@ -104,52 +96,6 @@ def reconcile(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_j
     run(body())
 
 
-def halt(
-    reason: Annotated[str, typer.Argument(help="Kept in both journals and in the books.")],
-    *,
-    config: Config = None,
-    directory: Folder = DEFAULT_FOLDER,
-) -> None:
-    """Stop all signing at once, and payouts with it. Anyone may; resuming needs a hand on each signer."""
-
-    async def body() -> int:
-        settings = settings_of(config, directory)
-        # Signers first: they are what moves money, and they answer also where the database does not.
-        answers = [await _halt_signer(signer, reason) for signer in outbound.connect_signers(settings.signers)]
-        async with transaction_as(settings, "treasury") as connection:
-            await stops.set_stop(connection, stops.Stop.PAYOUTS, reason, operator_name())
-        print_table(
-            "Halted", ("signer", "state"), [tuple(answer.items())[0:2] and tuple(answer.values()) for answer in answers]
-        )
-        _print_way_back(directory)
-        return 0 if all(answer["state"] == "halted" for answer in answers) else NOT_ALL
-
-    run(body())
-
-
-def resume(
-    reason: Annotated[str, typer.Argument(help="Kept on record.")],
-    *,
-    config: Config = None,
-    directory: Folder = DEFAULT_FOLDER,
-) -> None:
-    """Let payouts go on, once a hand on each signer has resumed it; nothing here can resume a signer."""
-
-    async def body() -> int:
-        settings = settings_of(config, directory)
-        halted = [row["signer"] for row in signers.rows(await signers.ask(settings)) if row["state"] != "ok"]
-        async with transaction_as(settings, "worker") as connection:
-            await stops.clear_stop(connection, stops.Stop.PAYOUTS, reason, operator_name())
-        if not halted:
-            out.print("Payouts go on.")
-            return 0
-        out.print(f"The stop is cleared, but these signers do not sign: {', '.join(halted)}")
-        _print_way_back(directory)
-        return NOT_ALL
-
-    run(body())
-
-
 def _processes(directory: Path) -> list[dict[str, Any]]:
     records = sorted(read_records(Environment.read(directory).root), key=lambda record: (record.order, record.name))
     return [{"process": item.name, "pid": item.pid, "state": "runs" if item.alive else "gone"} for item in records]
@@ -191,11 +137,7 @@ async def _database(settings: Settings) -> dict[str, list[dict[str, Any]]]:
         found["unproven"] = [
             _unproven_row(item) for item in await proofs.unproven(connection) if item.count or item.tag
         ]
-        for stop in stops.Stop:
-            for scope in ("*", *(chain.id for chain in settings.chains)):
-                why = await stops.stopped(connection, stop, scope)
-                if why is not None and scope == "*":
-                    found["stops"].append({"stopped": stop.value, "for": scope, "reason": why})
+        found["stops"] = [_stop_row(item) for item in await stops.standing(connection)]
     return found
 
 
@@ -221,6 +163,12 @@ async def _house_balances(connection: Connection, chain: ChainSettings) -> list[
         for asset in assets
         for account in _HOUSE
     ]
+
+
+def _stop_row(stop: stops.StandingStop) -> dict[str, Any]:
+    """What does not go on before an operator says so, by `strongroom resume`."""
+    since = stop.set_at.isoformat()
+    return {"stopped": stop.name, "for": stop.scope, "reason": stop.reason, "by": stop.set_by, "since": since}
 
 
 def _band_row(asset: Asset, status: BandStatus) -> dict[str, Any]:
@@ -272,28 +220,6 @@ def _void_row(void: WaitingVoid) -> dict[str, Any]:
 
 def _signed(asset: Asset, units: int) -> str:
     return f"{'-' if units < 0 else ''}{Amount(asset, abs(units))}"
-
-
-async def _halt_signer(signer: Any, reason: str) -> dict[str, str]:
-    try:
-        answer = await signer.ask(HaltRequest(RequestId.new(), reason))
-    except StrongroomError as error:
-        return {"signer": signer.name, "state": f"NOT halted: {error.message}"}
-    halted = isinstance(answer, Status) and answer.halted
-    return {"signer": signer.name, "state": "halted" if halted else "NOT halted: it answered otherwise"}
-
-
-def _print_way_back(directory: Path) -> None:
-    environment = Environment.read(directory)
-    out.print("\nOnly a hand on each signer's own host resumes it:")
-    if environment.exists:
-        for name in SIGNERS:
-            folder, secret = environment.key_folder(name), environment.passphrase_file(name)
-            command = f"strongroom-signer resume --dir {folder} --passphrase-fd 3 3<{secret}"
-            out.print(f"  {command}", highlight=False, soft_wrap=True)
-    else:
-        out.print("  strongroom-signer resume --dir DIR")
-    out.print(f'Then: strongroom resume "reason"{folder_option(directory)}', highlight=False, soft_wrap=True)
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
