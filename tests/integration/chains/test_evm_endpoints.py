@@ -197,3 +197,20 @@ async def test_endpoints_of_another_chain_are_refused_by_watcher_and_client(evm:
             await node.tip()
         await node.close()
     assert await evm.events() == []
+
+
+async def test_endpoints_that_become_another_chain_between_two_looks_are_refused(evm: EvmScene) -> None:
+    def another(question: Answer, answer: Answer) -> Answer:
+        return {**answer, "result": "0x1"} if question["method"] == "eth_chainId" else answer
+
+    with three_of(evm.house) as (proxies, urls):
+        async with watching(evm, settings_for(evm.house, urls=urls, agree_min=2)):
+            evm.house.node.mine(2)
+            await evm.synced()
+            for proxy in proxies:
+                proxy.forge = another
+            await evm.said(ChainStatus.WRONG_NETWORK, "serves eip155:1, not eip155:31337")
+            for proxy in proxies:
+                proxy.forge = None
+            evm.house.node.mine(1)
+            await evm.synced()

@@ -63,9 +63,12 @@ class Endpoint(JsonRpc):
 
     async def check_network(self) -> None:
         """Raise ``WrongNetworkError`` unless it serves the chain; asked again after any failure."""
-        if self._network_checked:
-            return
-        number = quantity(await self.call("eth_chainId"))
+        if not self._network_checked:
+            self.check_serves(await self.call("eth_chainId"))
+
+    def check_serves(self, answer: Any) -> None:
+        """Raise ``WrongNetworkError`` unless an answer to `eth_chainId` is the chain's number."""
+        number = quantity(answer)
         if number != chain_number(self.chain_id):
             message = f"{self.name} serves eip155:{number}, not {self.chain_id}: correct rpc_urls or id"
             raise WrongNetworkError(message)

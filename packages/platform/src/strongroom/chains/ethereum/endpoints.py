@@ -220,11 +220,17 @@ async def _checked(endpoint: Endpoint, work: Callable[[Endpoint], Awaitable[_T]]
 
 
 async def _head(endpoint: Endpoint) -> Head:
-    latest, final = await endpoint.batch(
-        [call_of("eth_getBlockByNumber", tag, False) for tag in ("latest", "finalized")]  # noqa: FBT003 - positional
+    """Ask how far it is, and once more whose chain it serves: what answers there may be another node by now."""
+    latest, final, number = await endpoint.batch(
+        [
+            *(call_of("eth_getBlockByNumber", tag, False) for tag in ("latest", "finalized")),  # noqa: FBT003 - positional
+            call_of("eth_chainId"),
+        ]
     )
-    if isinstance(latest, NodeRefusedError):
-        raise latest
+    for answer in (latest, number):
+        if isinstance(answer, NodeRefusedError):
+            raise answer
+    endpoint.check_serves(number)
     known = isinstance(final, dict)  # null, or refused by a chain without the tag
     return Head(block_of(latest), block_of(final).height if known else None)
 
