@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, signer, tracing, whole
+from benchmarks import addresses, chains, evm_logs, gas, invoices, ledger, signer, tracing, tracing_accounts, whole
 
 RESULTS: Final = Path(__file__).parent / "results.json"
 SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -30,6 +30,7 @@ SUITES: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
     "addresses": addresses.run,
     "invoices": invoices.run,
     "tracing": tracing.run,
+    "tracing_accounts": tracing_accounts.run,
     "whole": whole.run,
 }
 

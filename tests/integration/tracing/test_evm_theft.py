@@ -16,6 +16,7 @@ from strongroom_tracing.accounts.transfers import Transfers
 from strongroom_tracing.taint.model import Direction, Policy
 from tests.fixtures.ethereum import DevNode
 from tests.integration.tracing.evm_support import CHAIN, ETHER, Theft
+from tests.unit.tracing.accounts.support import every
 from tests.unit.tracing.accounts.test_building import contents
 
 ETH = f"{CHAIN}/slip44:60"
@@ -56,10 +57,10 @@ def _question(theft: Theft, policy: Policy, **more: object) -> Question:
 
 def test_the_index_knows_the_balance_of_whoever_began_with_nothing(theft: Theft, index: Transfers) -> None:
     coin: Counter[int] = Counter()
-    for row in range(index.rows):
-        if index.contract_of[index.asset[row]] == -1:  # each of the chain's rows, also those that wraps stand for
-            coin[int(index.recipient[row])] += index.value(row) * int(index.kind[row] != Kind.GAS)
-            coin[int(index.sender[row])] -= index.value(row) * int(index.kind[row] != Kind.TIP)
+    for row in every(index):
+        if index.numbers.contract_of(row.asset) == -1:  # each of the chain's rows, also those that wraps stand for
+            coin[row.recipient] += row.value * int(row.kind != Kind.GAS)
+            coin[row.sender] -= row.value * int(row.kind != Kind.TIP)
     rich = {name.lower() for name in theft.node.dev_accounts()}
     seen = 0
     for number, amount in coin.items():
@@ -137,7 +138,7 @@ def test_backward_the_exchange_finds_the_victim(theft: Theft, index: Transfers) 
     (paid,) = (
         index.name(row)
         for row in index.rows_of_txid(bytes.fromhex(theft.txids["unwrap"][2:]))
-        if index.address_text(int(index.payee[row])) == theft.exchange
+        if index.address_text(index.at(row).payee) == theft.exchange
     )
     asked = Question(Policy.LIFO, Direction.BACKWARD, (Mark("p", paid),), pools={theft.pool: "Pool"})
     answer = service.trace(index, asked)
@@ -146,7 +147,7 @@ def test_backward_the_exchange_finds_the_victim(theft: Theft, index: Transfers) 
     (bought,) = (
         index.name(row)
         for row in index.rows_of_txid(bytes.fromhex(theft.txids["swap"][2:]))
-        if index.address_text(int(index.payee[row])) == theft.cold
+        if index.address_text(index.at(row).payee) == theft.cold
     )
     answer = service.trace(index, Question(Policy.LIFO, Direction.BACKWARD, (Mark("p", bought),), pools=asked.pools))
     assert [(row.address, row.value) for row in answer.sources] == [(theft.victim, 20 * ETHER)]

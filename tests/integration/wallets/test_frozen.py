@@ -15,7 +15,7 @@ from strongroom.wallets import store as own
 from strongroom.wallets.errors import HotFrozenError
 from strongroom.wallets.model import AddressRequest, KeySetKind, Purpose, WalletAddress
 from strongroom_core.amounts import Amount
-from strongroom_core.ids import AddressId, MerchantId
+from strongroom_core.ids import MerchantId
 
 HOT, COLD = KeySetKind.HOT, KeySetKind.COLD
 
@@ -90,7 +90,7 @@ async def test_a_breach_that_comes_between_the_choice_and_the_hand_out_turns_it_
 
     async def late(
         connection: Connection, kind: KeySetKind, branches: Sequence[int], wanted: Sequence[AddressRequest]
-    ) -> dict[int, AddressId]:
+    ) -> dict[int, WalletAddress]:
         if not taken:
             await book(worker, landing(chain, "d", merchants[0], 7))  # committed by another process meanwhile
         taken.append(kind)

@@ -1,4 +1,4 @@
-"""An answer as files for other programs: Arrow, Parquet, CSV or JSON, always with what it rests on."""
+"""An answer as files for other programs: Arrow, Parquet, CSV, JSON or STIX, always with what it rests on."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.feather as pa_feather
 import pyarrow.parquet as pa_parquet
 
 from strongroom_tracing.errors import TracingError
+from strongroom_tracing.indicators import bundle
 from strongroom_tracing.provenance import Provenance, canonical_json
+from strongroom_tracing.spreadsheets import write_csv
 
 METADATA_KEY: Final = b"strongroom.provenance"
-#: What spreadsheets take for a formula at the start of a cell; labels come from other people's lists.
-_FORMULA: Final = r"^([=+\-@\t\r])"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -38,18 +37,25 @@ class Format(StrEnum):
     PARQUET = "parquet"
     CSV = "csv"
     JSON = "json"
+    STIX = "stix"
 
 
-def export(folder: Path, tables: Mapping[str, pa.Table], provenance: Provenance, form: Format) -> tuple[Path, ...]:
-    """Write each table to a file of its own (JSON: one file), then what they rest on; same answer, same bytes.
+def export(
+    folder: Path, tables: Mapping[str, pa.Table], provenance: Provenance, form: Format, *, at: datetime | None = None
+) -> tuple[Path, ...]:
+    """Write each table to a file of its own (JSON and STIX: one file), then what they rest on; same answer, same bytes.
 
     ``provenance-<format>.json`` comes last and holds the SHA-256 of each file, so that files of two answers, or of an
     export that was stopped, are never taken for one; each format has its own. Arrow and Parquet also hold the
-    provenance in their schema's metadata. In CSV a text that a spreadsheet would take for a formula gets an apostrophe
-    before it. Base units are integers; in JSON they are text. Other files in the folder stay.
+    provenance in their schema's metadata. In CSV no text is a formula or ends a line (``spreadsheets``). Base units are
+    integers; in JSON they are text. STIX (of chains of coins) holds indicators alone, of the time ``at``
+    (``indicators``). Other files in the folder stay.
 
     Raises ``ExportError`` where the folder is none.
     """
+    if form is Format.STIX and at is None:
+        message = "STIX needs the time of the chain's tip"
+        raise ExportError(message)
     if folder.exists() and not folder.is_dir():
         message = f"{folder} is a file; name a folder to export to"
         raise ExportError(message)
@@ -60,6 +66,9 @@ def export(folder: Path, tables: Mapping[str, pa.Table], provenance: Provenance,
     if form is Format.JSON:
         data = canonical_json(as_json(tables, provenance)) + b"\n"
         written = [_replace(folder / "answer.json", lambda path: _write_bytes(path, data))]
+    elif at is not None and form is Format.STIX:
+        data = canonical_json(bundle(tables, provenance, at)) + b"\n"
+        written = [_replace(folder / "indicators.stix.json", lambda path: _write_bytes(path, data))]
     else:
         written = [_replace(folder / f"{name}.{form}", _writer(form, tables[name], provenance)) for name in names]
     facts = {
@@ -115,15 +124,7 @@ def _writer(form: Format, rows: pa.Table, provenance: Provenance) -> Callable[[P
         return lambda path: pa_feather.write_feather(table, str(path), compression="uncompressed")
     if form is Format.PARQUET:
         return lambda path: pa_parquet.write_table(table, path, compression="zstd")
-    return lambda path: pa_csv.write_csv(_harmless(table), path)
-
-
-def _harmless(table: pa.Table) -> pa.Table:
-    for number, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            cells = pc.replace_substring_regex(table.column(number), pattern=_FORMULA, replacement=r"'\1")
-            table = table.set_column(number, field, cells)
-    return table
+    return lambda path: write_csv(table, path)
 
 
 def _sha256(path: Path) -> str:

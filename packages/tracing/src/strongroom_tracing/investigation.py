@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from strongroom_tracing.index.service import Index
 from strongroom_tracing.marks.model import CaseMark
-from strongroom_tracing.marks.service import resolve
+from strongroom_tracing.marks.service import Resolved, resolve
 from strongroom_tracing.provenance import Provenance
 from strongroom_tracing.tags.services import STOPS, stops
 from strongroom_tracing.tags.store import TagStore
@@ -74,32 +74,34 @@ def investigate(
     ``store``: the lists whose services stop the trace; without it none does. Marks that a reorg took out of the chain
     are in the table ``absent``. Raises ``NothingMarkedError``, ``BadQuestionError``.
     """
-    question = question_of(index, marks, method, store)
-    answer = trace(index.columns, question, progress)
-    made = tables(index.columns, answer, index.address_text) | {"absent": absent_table(index, marks)}
-    return Result(index, answer, made, provenance_of(index, marks, method, store))
+    found = resolve(index, marks)
+    answer = trace(index.columns, question_of(index, found, method, store), progress)
+    made = tables(index.columns, answer, index.address_text) | {"absent": _absent_table(found.absent)}
+    return Result(index, answer, made, _provenance_of(index, marks, found.absent, method, store))
 
 
-def absent_table(index: Index, marks: Sequence[CaseMark]) -> pa.Table:
+def _absent_table(absent: Sequence[CaseMark]) -> pa.Table:
     """Give the marks of the index's chain that mean nothing in it, in the order of report."""
-    rows = [mark.as_json() for mark in resolve(index, marks).absent]
+    rows = [mark.as_json() for mark in absent]
     amounts = [None if row["amount"] is None else int(row["amount"]) for row in rows]
     texts = {name: pa.array([row[name] for row in rows], pa.string()) for name in _ABSENT}
     return pa.table(texts | {"amount": pa.array(amounts, pa.int64())})
 
 
-def question_of(index: Index, marks: Sequence[CaseMark], method: Method, store: TagStore | None = None) -> Question:
-    """Give the question that a case's marks and a method ask. Raises ``NothingMarkedError``."""
+def question_of(index: Index, found: Resolved, method: Method, store: TagStore | None = None) -> Question:
+    """Give the question that a case's marks, as they were found in the index, and a method ask."""
     known = {} if store is None else stops(store, index, confidence=method.confidence)
-    return Question(method.policy, method.fees, method.direction, resolve(index, marks).marks, known, method.limits)
+    return Question(method.policy, method.fees, method.direction, found.marks, known, method.limits)
 
 
-def provenance_of(index: Index, marks: Sequence[CaseMark], method: Method, store: TagStore | None) -> Provenance:
+def _provenance_of(
+    index: Index, marks: Sequence[CaseMark], absent: Sequence[CaseMark], method: Method, store: TagStore | None
+) -> Provenance:
     """Say what an answer rests on: the chain up to the index's tip, the method, the marks of that chain, the lists.
 
     A mark that means nothing in the index says so.
     """
-    tip, gone = index.tip, resolve(index, marks).absent
+    tip = index.tip
     parameters: dict[str, Any] = {
         "hops": method.limits.hops,
         "smallest": str(method.limits.smallest),
@@ -115,7 +117,7 @@ def provenance_of(index: Index, marks: Sequence[CaseMark], method: Method, store
         method={"policy": method.policy.value, "direction": method.direction.value, "fees": method.fees.value},
         parameters=parameters,
         marks=tuple(
-            mark.as_json() | ({"absent": True} if mark in gone else {}) for mark in marks if mark.chain == index.chain
+            mark.as_json() | ({"absent": True} if mark in absent else {}) for mark in marks if mark.chain == index.chain
         ),
         tags_hash="" if store is None else store.hash,
         lists=() if store is None else store.lists(),

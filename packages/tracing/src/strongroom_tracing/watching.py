@@ -9,20 +9,20 @@ none is ever left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from strongroom_tracing.columns import UNSPENT
 from strongroom_tracing.index.service import Index
 from strongroom_tracing.investigation import Method
 from strongroom_tracing.marks.store import append_lines, locked, read_lines, write_whole
 from strongroom_tracing.provenance import canonical_json
 from strongroom_tracing.taint.answer import Answer
-from strongroom_tracing.taint.model import FEE_OF_TX, Move
+from strongroom_tracing.taint.model import FEE_OF_TX
+from strongroom_tracing.taint.naming import Names
 
 MOVED, REVISED, UNDONE = "moved", "revised", "undone"
 #: What marks and lists say of a move, and the chain does not: another word of theirs makes no other move.
@@ -55,8 +55,7 @@ def moves_of(index: Index, answer: Answer) -> dict[str, _Event]:
     in several parts from one place to the same other is one move.
     """
     found: dict[str, _Event] = {}
-    for move in answer.moves:
-        event = _event(index, answer, move)
+    for event in _events(index, answer):
         key = sha256(canonical_json({name: event[name] for name in event if name not in _SAID})).hexdigest()
         if key in found:
             event["value"] = str(int(event["value"]) + int(found[key]["value"]))
@@ -64,39 +63,40 @@ def moves_of(index: Index, answer: Answer) -> dict[str, _Event]:
     return found
 
 
-def _event(index: Index, answer: Answer, move: Move) -> _Event:
+def _events(index: Index, answer: Answer) -> Iterator[_Event]:
+    moves, say = answer.moves, Names(index.columns, index.address_text)
+    txs, sinks = [move.tx for move in moves], [move.sink for move in moves]
+    blocks = _blocks(index, say.heights(txs))
+    places = (say.txids(txs), say.sources([move.source for move in moves]), say.sinks(sinks), say.addresses(sinks))
+    for move, block, txid, source, sink, address in zip(moves, blocks, *places, strict=True):
+        yield {
+            "chain": index.chain,
+            **block,
+            "txid": txid,
+            "from": source,
+            "to": sink,
+            "address": address,
+            "service": _service(index, answer, move.sink),
+            "claim": move.claim,
+            "value": str(move.value),
+        }
+
+
+def _blocks(index: Index, heights: Sequence[int]) -> list[_Event]:
     columns = index.columns
-    block = columns.block_of_tx(move.tx)
-    to_fee = move.sink == FEE_OF_TX
-    address = -1 if to_fee else int(columns.output_address[move.sink])
-    return {
-        "chain": index.chain,
-        "height": columns.first_height + block,
-        "block": columns.block_hash[block].tobytes()[::-1].hex(),
-        "txid": columns.txid_text(move.tx),
-        "from": _source(index, move.source),
-        "to": "fee" if to_fee else columns.outpoint_text(move.sink),
-        "address": None if to_fee else index.address_text(address),
-        "service": _writable(answer.question.stops.get(address)),
-        "claim": move.claim,
-        "value": str(move.value),
-    }
+    known = {height: columns.block_hash[height - columns.first_height].tobytes()[::-1].hex() for height in set(heights)}
+    return [{"height": height, "block": known[height]} for height in heights]
+
+
+def _service(index: Index, answer: Answer, sink: int) -> str | None:
+    if sink == FEE_OF_TX:
+        return None
+    return _writable(answer.question.stops.get(int(index.columns.output_address[sink])))
 
 
 def _writable(label: str | None) -> str | None:
     """A list in JSON can hold half of a surrogate pair, which no file can."""
     return None if label is None else label.encode("utf-8", "replace").decode()
-
-
-def _source(index: Index, source: int) -> str:
-    columns = index.columns
-    if source == UNSPENT:
-        return "new money"
-    if source < 0:
-        return "before the index"
-    if source >= columns.outputs:
-        return f"fee of {columns.txid_text(source - columns.outputs)}"
-    return columns.outpoint_text(source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from strongroom_tracing.accounts.genuine import Genuine, Token
 from strongroom_tracing.accounts.model import NO_TXID, NOBODY, Kind, Mark, Question, Transfer
+from strongroom_tracing.accounts.rows import Row
 from strongroom_tracing.accounts.service import in_memory
 from strongroom_tracing.accounts.transfers import Transfers
 from strongroom_tracing.taint.model import Direction, Policy
@@ -98,6 +99,11 @@ class Ledger:
 
     def index(self) -> Transfers:
         return in_memory(CHAIN, self.rows, genuine=GENUINE)
+
+
+def every(index: Transfers) -> list[Row]:
+    """Read each chain tx, and so every row."""
+    return [row for tx in range(index.txs) for row in index.rows_of_tx(tx)]
 
 
 def question(policy: Policy, *marks: Mark, direction: Direction = Direction.FORWARD, **more: object) -> Question:

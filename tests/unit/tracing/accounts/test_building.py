@@ -88,7 +88,7 @@ def test_whatever_step_dies_the_index_is_readable_and_goes_on_to_the_same_bytes(
     class Died(BaseException):
         """As kill -9: nothing catches it."""
 
-    for step in range(1, 16):
+    for step in range(1, 21):  # four files and five commits
         folder, done = tmp_path / f"dies-{step}", [0]
 
         def dying(path: Path, data: bytes, done: list[int] = done, step: int = step) -> None:
@@ -161,11 +161,13 @@ def test_a_chain_that_never_settles_is_given_up_with_the_index_intact(tmp_path: 
 
 def test_damage_is_noticed_and_two_builders_are_not_let_in(tmp_path: Path) -> None:
     service.build(tmp_path, MadeChain())
-    path = next((tmp_path / "transfers").rglob("*.parquet"))
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    path = next((tmp_path / "transfers").glob("*30/*.parquet"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"?")
     with pytest.raises(BrokenIndexError, match="damaged"):
-        service.open_indexes(tmp_path)
-    with building._only_one(tmp_path), pytest.raises(AccountsError, match="another process"):
+        service.build(tmp_path, MadeChain(34))  # has to be written anew, with one block more
+    path.write_bytes(whole)
+    with building.only_one(tmp_path), pytest.raises(AccountsError, match="another process"):
         service.build(tmp_path, MadeChain())
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(BrokenIndexError, match="no manifest"):

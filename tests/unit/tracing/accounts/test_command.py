@@ -10,12 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from strongroom_tracing.accounts import service
+from strongroom_core.errors import StrongroomError
+from strongroom_tracing.accounts import service, store
 from strongroom_tracing.accounts.cases import Case
-from strongroom_tracing.accounts.errors import QuestionError
+from strongroom_tracing.accounts.errors import BrokenIndexError, OutOfRangeError, QuestionError
+from strongroom_tracing.accounts.model import Block, Limits, Mark
+from strongroom_tracing.accounts.parquet import transfers_table
+from strongroom_tracing.accounts.store import Manifest
 from strongroom_tracing.cli.accounts import evm
 from strongroom_tracing.taint.model import Direction, Policy
-from tests.unit.tracing.accounts.support import CHAIN, ETH, TOKEN, Ledger, text
+from tests.unit.tracing.accounts.support import CHAIN, ETH, TOKEN, Ledger, question, text
 
 PREFIX = "eth_17173049_17173050_"
 
@@ -80,6 +84,82 @@ def test_a_case_says_all_that_a_question_can(tmp_path: Path) -> None:
     answer = service.trace(index, case.question(index, Policy.FIFO, Direction.FORWARD, stops={text("exchange"): "tag"}))
     assert answer.totals() == [("Exchange", ETH, "p", 60), ("Exchange", ETH, "q", 25)]
     assert [(row.claim, row.winner, row.value) for row in answer.contested] == [("q", "p", 60)]
+
+
+def _indexed(ledger: Ledger, folder: Path) -> str:
+    """Write a ledger as an index; the name of its first row."""
+    heads = [Block(n, bytes([n]) * 32, bytes([n - 1]) * 32, n) for n in range(1, ledger.number + 1)]
+    made = store.write_tables(folder, 0, heads, transfers_table(ledger.rows))
+    store.save_manifest(folder, Manifest(CHAIN, True, heads[-1].block_hash.hex(), (made,)))
+    return service.open_indexes(folder).name(0)
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> tuple[str, ...]:
+    """A theft of 100 wei, split into 60 and 40, indexed, as the words that ask about it."""
+    ledger = Ledger()
+    ledger.tx()
+    stolen = ledger.coin("victim", "thief", 100)
+    for name, value in (("one", 60), ("two", 40)):
+        ledger.tx()
+        ledger.coin("thief", name, value)
+    _indexed(ledger, tmp_path / "index")
+    (tmp_path / "case.json").write_text(json.dumps({"marks": [{"claim": "p", "transfer": stolen}]}))
+    words = ("trace", "-c", tmp_path / "case.json", "-i", tmp_path / "index", "--through-services", "--json")
+    return tuple(map(str, words))
+
+
+def test_smallest_is_in_coins_and_ends_a_trace(split: tuple[str, ...]) -> None:
+    found = json.loads(_run(*split, "--smallest", "0.00000000000000005"))  # 50 wei
+    assert [(row["address"], row["reason"], row["value"]) for row in found["answer"]["left"]] == [
+        (text("two"), "below-threshold", "40")
+    ]
+    assert found["provenance"]["parameters"]["smallest"] == [[ETH, "50"]]
+    assert not json.loads(_run(*split, "--hops", str(2**62)))["answer"]["left"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--hops", str(2**62 + 1)), "accounts-out-of-range"),
+        (("--hops", str(10**40)), "accounts-out-of-range"),
+        (("--block", str(2**63)), "accounts-out-of-range"),
+        (("--busy", str(2**64)), "accounts-out-of-range"),
+        (("--smallest", str(2**256)), "amount-invalid"),
+        (("--smallest", "-1"), "amount-invalid"),
+        (("--smallest", "1e3"), "amount-invalid"),
+    ],
+)
+def test_a_limit_beyond_what_any_chain_has_is_refused(
+    split: tuple[str, ...], words: tuple[str, ...], code: str
+) -> None:
+    with pytest.raises(StrongroomError) as raised:
+        _run(*split, *words)
+    assert raised.value.code == code
+    assert len(raised.value.message) > 20
+
+
+def test_a_smallest_of_the_case_or_of_a_caller_is_a_word_of_256_bits(split: tuple[str, ...]) -> None:
+    index = service.open_indexes(Path(split[4]))
+    mark = Mark("p", index.name(0))
+    for limits in (Limits(smallest={ETH: 2**256}), Limits(smallest={ETH: -1}), Limits(hops=-1), Limits(transfers=-1)):
+        with pytest.raises(OutOfRangeError):
+            service.trace(index, question(Policy.FIFO, mark, limits=limits))
+    assert service.trace(index, question(Policy.FIFO, mark, limits=Limits(smallest={ETH: 2**256 - 1}))).left
+    case = Path(split[2])
+    case.write_text(json.dumps(json.loads(case.read_text()) | {"smallest": {ETH: str(2**256)}}))
+    with pytest.raises(QuestionError):
+        _run(*split)
+
+
+def test_status_checks_every_file_on_demand(split: tuple[str, ...]) -> None:
+    folder = Path(split[4])
+    assert json.loads(_run("status", "-i", folder, "--check", "--json"))["transfers"] == 3
+    path = next(folder.rglob("transfers/*/*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert json.loads(_run("status", "-i", folder, "--json"))["transfers"] == 3
+    with pytest.raises(BrokenIndexError):
+        _run("status", "-i", folder, "--check")
 
 
 @pytest.mark.parametrize(

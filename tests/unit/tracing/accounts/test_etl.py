@@ -18,7 +18,7 @@ from strongroom_tracing.accounts.genuine import Genuine, Token
 from strongroom_tracing.accounts.model import Kind, Mark
 from strongroom_tracing.accounts.sources.etl import EtlFiles, EtlSource
 from strongroom_tracing.taint.model import Policy
-from tests.unit.tracing.accounts.support import CHAIN, question
+from tests.unit.tracing.accounts.support import CHAIN, every, question
 from tests.unit.tracing.accounts.test_building import contents
 
 PREFIX = "eth_17173049_17173050_"
@@ -58,29 +58,29 @@ def test_every_token_transfer_is_found_and_no_other(folder: Path, built: Path) -
         for row in _rows(folder, "token_transfers")
     )
     found: Counter[tuple[object, ...]] = Counter()
-    for row in range(index.rows):
-        if index.kind[row] in (Kind.TOKEN, Kind.NFT):
-            txid, _, place = index.name(row).partition(":log")
-            ends = (index.address_text(int(end[row])) for end in (index.sender, index.recipient))
-            contract = index.address_text(int(index.contract_of[index.asset[row]]))
-            found[txid, int(place), contract, *ends, index.value(row)] += 1
+    for row in every(index):
+        if row.kind in (Kind.TOKEN, Kind.NFT):
+            txid, _, place = index.name(row.number).partition(":log")
+            ends = (index.address_text(end) for end in (row.sender, row.recipient))
+            contract = index.address_text(index.numbers.contract_of(row.asset))
+            found[txid, int(place), contract, *ends, row.value] += 1
     assert found == expected
     assert sum(found.values()) == 291
 
 
 def test_each_kind_of_row_is_as_often_as_the_files_say(folder: Path, built: Path) -> None:
     index = service.open_indexes(built)
-    counts = Counter(Kind(int(kind)) for kind in index.kind)
+    counts = Counter(row.kind for row in every(index))
     txs, logs = _rows(folder, "transactions"), _rows(folder, "logs")
     assert (len(txs), len(logs)) == (298, 681)
     assert counts[Kind.GAS] == 298
     assert counts[Kind.VALUE] == sum(tx["value"] > 0 and tx["receipt_status"] == 1 for tx in txs)
     assert (counts[Kind.WRAP], counts[Kind.UNWRAP], counts[Kind.NFT]) == (30, 31, 9)
     assert counts[Kind.ISSUED] == 32
-    gas = sum(index.value(row) for row in range(index.rows) if index.kind[row] == Kind.GAS)
+    gas = sum(row.value for row in every(index) if row.kind == Kind.GAS)
     assert gas == sum(tx["receipt_gas_used"] * tx["receipt_effective_gas_price"] for tx in txs)
     burned = sum(block["base_fee_per_gas"] * block["gas_used"] for block in _rows(folder, "blocks"))
-    tips = sum(index.value(row) for row in range(index.rows) if index.kind[row] == Kind.TIP)
+    tips = sum(row.value for row in every(index) if row.kind == Kind.TIP)
     assert gas - tips == burned
 
 
@@ -89,7 +89,7 @@ def test_real_money_is_followed_and_adds_up(folder: Path, built: Path, policy: P
     contracts = {row["token_address"] for row in _rows(folder, "token_transfers")}
     believed = Genuine.committed().plus(*(Token(CHAIN, one, "any", 18) for one in contracts - _WETH))
     index = service.open_indexes(built, genuine=believed)
-    rows = [row for row in range(index.rows) if index.moves[row] and index.kind[row] in (Kind.VALUE, Kind.TOKEN)][:40]
+    rows = [row.number for row in every(index) if row.moves and row.kind in (Kind.VALUE, Kind.TOKEN)][:40]
     marks = [Mark(f"c{row % 3}", index.name(row)) for row in rows]
     answer = service.trace(index, question(policy, *marks, swap_events=True))
     assert answer.untraced == (CHAIN,)
@@ -140,7 +140,7 @@ def test_token_transfers_stand_in_where_there_are_no_logs(folder: Path, tmp_path
     )
     service.build(tmp_path, EtlSource(CHAIN, files))
     index = service.open_indexes(tmp_path)
-    assert sum(index.kind == Kind.TOKEN) == 291
+    assert sum(row.kind == Kind.TOKEN for row in every(index)) == 291
 
 
 def test_files_that_do_not_belong_together_are_refused(folder: Path, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from strongroom_tracing.taint.model import Direction, Policy
 from tests.unit.tracing.accounts.support import (
     ETH,
     TOKEN_ASSET,
-    WETH_ASSET,
     Ledger,
     address,
+    every,
     named,
     question,
     text,
@@ -232,4 +232,17 @@ def test_block_rewards_come_after_the_chain_txs_of_their_block() -> None:
     index = Ledger(rows).index()
     assert [index.name(row) for row in range(2)] == [named(1, "coin", 0), "1:coin0"]
     assert index.find("1:coin0") == 1
-    assert WETH_ASSET not in index.assets
+    assert {index.numbers.asset(row.asset) for row in every(index)} == {ETH}
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_backward_a_claim_may_mark_a_payment_and_what_it_was_made_of(policy: Policy) -> None:
+    """Then it asks for the same money twice, and is told so twice: nothing of the question is lost."""
+    ledger, made = _chain("victim", "thief", "mule", "end")
+    index = ledger.index()
+    asked = question(policy, *(Mark("p", name) for name in made[1:]), direction=Direction.BACKWARD)
+    answer = trace(index, asked)
+    assert sum(row.value for row in answer.marked) == 200
+    if policy != Policy.POISON:
+        assert {(row.address, row.origin) for row in answer.sources} == {(text("victim"), "unknown")}
+        assert sum(row.value for row in answer.sources) == 200

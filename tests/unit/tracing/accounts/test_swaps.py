@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom_tracing.accounts.answer import AccountAnswer
-from strongroom_tracing.accounts.assembling import ChainTables
+from strongroom_tracing.accounts.chains import ChainTables
 from strongroom_tracing.accounts.errors import QuestionError
 from strongroom_tracing.accounts.model import Block, Bridge, Conversion, Mark
 from strongroom_tracing.accounts.parquet import blocks_table, transfers_table
@@ -18,10 +18,12 @@ from tests.unit.tracing.accounts.support import (
     ETH,
     GENUINE,
     NAMES,
+    TOKEN,
     TOKEN_ASSET,
     WETH,
     WETH_ASSET,
     Ledger,
+    every,
     question,
     text,
     txid,
@@ -220,7 +222,7 @@ def _two_chains() -> tuple[Transfers, str, str, str]:
     chains = []
     for chain, ledger in (("eip155:1", here), ("eip155:10", there)):
         blocks = [Block(n, txid(n), txid(n - 1), 1000 + n) for n in range(1, ledger.number + 1)]
-        chains.append(ChainTables(chain, transfers_table(ledger.rows), blocks_table(blocks)))
+        chains.append(ChainTables(chain, transfers_table(ledger.rows), blocks_table(blocks)).part())
     names = (f"eip155:1/{stolen}", f"eip155:1/{paid}", f"eip155:10/{got}")
     return Transfers(chains, GENUINE), *names
 
@@ -256,3 +258,37 @@ def test_a_bridge_that_cannot_be_is_refused(turned: bool, evidence: str, confide
     ends = (got, paid) if turned else (paid, got)
     with pytest.raises(QuestionError):
         trace(index, question(Policy.FIFO, Mark("p", stolen), bridges=(Bridge(*ends, evidence, confidence),)))
+
+
+@pytest.mark.parametrize("met_first", [TOKEN, WETH])
+def test_of_several_assets_that_a_swap_gave_the_first_by_name_has_what_was_paid(met_first: bytes) -> None:
+    """Whatever the trace met before: the same question gives the same bytes."""
+    ledger = Ledger()
+    stolen = _theft(ledger)
+    ledger.tx()
+    ledger.token("friend", "thief", 1, met_first)
+    ledger.tx()
+    ledger.coin("thief", "pool", 100)
+    for contract in (met_first, TOKEN if met_first == WETH else WETH):
+        ledger.token("pool", "thief", 30, contract)
+    index = ledger.index()
+    assert index.find_address(text("thief")) >= 0
+    assert [row.asset for row in index.rows_of_tx(1)] == [1]  # met first
+    answer = trace(index, question(Policy.FIFO, Mark("p", stolen), pools=POOLS))
+    assert {(row.asset_out, row.paid, row.got) for row in answer.converted} == {
+        (min(TOKEN_ASSET, WETH_ASSET), 100, 30),
+        (max(TOKEN_ASSET, WETH_ASSET), 0, 30),
+    }
+
+
+def test_rows_of_several_chains_stand_in_the_order_of_time_and_then_of_the_chains() -> None:
+    index, *_ = _two_chains()
+    rows = every(index)
+    assert [row.number for row in rows] == list(range(index.rows))
+    assert all(index.at(row.number) == row for row in rows)
+    assert all(index.find(index.name(row.number)) == row.number for row in rows)
+    order = [(index.height_of(row.number), row.chain) for row in rows]  # a height's time is the same on both
+    assert order == sorted(order)
+    assert index.tips() == [(2, txid(2).hex()), (5, txid(5).hex())]
+    assert index.block_hash("eip155:10", 4) == txid(4).hex()
+    assert index.block_hash("eip155:1", 4) == ""

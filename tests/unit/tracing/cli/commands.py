@@ -11,6 +11,8 @@ import pytest
 
 from strongroom_tracing.cli.app import main
 
+MARK = ("--claim", "theft-1", "--by", "Ada", "--reported", "2026-01-02")
+
 
 @dataclass(frozen=True, slots=True)
 class Said:

@@ -20,46 +20,9 @@ import pytest
 from rich.console import Console
 
 from strongroom_tracing.cli import context
-from strongroom_tracing.cli.app import app, main
+from strongroom_tracing.cli.app import app
 from strongroom_tracing.export import METADATA_KEY
-from tests.unit.tracing.cli.commands import Typing
-
-MARK = ("--claim", "theft-1", "--by", "Ada", "--reported", "2026-01-02")
-
-
-@pytest.fixture(scope="module")
-def names(shared_data: Path) -> dict[str, str]:
-    return dict(json.loads((shared_data / "btc_blocks" / "blocksci_regtest_btc.output.json").read_text()))
-
-
-@pytest.fixture(scope="module")
-def indexed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("indexed")
-    blocks = folder / "blk"
-    blocks.mkdir()
-    shutil.copy(shared_data / "btc_blocks" / "blocksci_regtest_btc.blk00000.dat", blocks / "blk00000.dat")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            sys, "argv", ["strongroom-trace", "index", "-i", str(folder / "index"), "--blocks", str(blocks), "--json"]
-        )
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert not ended.value.code
-    return folder / "index"
-
-
-@pytest.fixture
-def run(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Typing:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STRONGROOM_TRACE_INDEX", str(indexed))
-    return Typing(monkeypatch, capsys)
-
-
-@pytest.fixture
-def case(run: Typing, names: dict[str, str]) -> str:
-    assert run("tags", "install").code == 0
-    assert run("mark", f"{names['taint-split-tx-1']}:0", "-c", "case", *MARK).code == 0
-    return "case"
+from tests.unit.tracing.cli.commands import MARK, Typing
 
 
 def test_an_investigator_gets_from_a_theft_to_an_answer(run: Typing, case: str):
@@ -113,7 +76,7 @@ def test_a_service_stops_the_trace_and_is_named_with_its_total(run: Typing, case
     assert "Mt. Example" not in run("trace", "-c", case).out
 
 
-@pytest.mark.parametrize("form", ["arrow", "parquet", "csv", "json"])
+@pytest.mark.parametrize("form", ["arrow", "parquet", "csv", "json", "stix"])
 def test_an_answer_is_exported_with_what_it_rests_on(run: Typing, case: str, form: str):
     assert run("export", "-c", case, "--to", "out", "--format", form).code == 0
     first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
@@ -125,6 +88,10 @@ def test_an_answer_is_exported_with_what_it_rests_on(run: Typing, case: str, for
     assert facts["method"]["policy"] == "fifo"
     if form == "json":
         assert json.loads(first["answer.json"])["tables"]["held"][0]["value"] == "99990000"
+        return
+    if form == "stix":
+        assert run("tags", "import", "out/indicators.stix.json", "--list", "found", "--format", "stix").code == 0
+        assert "holds 0.9999" in first["indicators.stix.json"].decode()
         return
     if form == "csv":
         assert next(csv.DictReader(first["held.csv"].decode().splitlines()))["value"] == "99990000"
@@ -189,7 +156,8 @@ def test_marks_are_listed_and_the_same_report_twice_changes_nothing(run: Typing,
 def test_addresses_of_one_owner_are_listed_and_the_reason_given(run: Typing, case: str, indexed: Path):
     shutil.rmtree(indexed.with_name("index-clusters"), ignore_errors=True)
     said = run("cluster", "myowM8GghMuCX4tn58Nmh9eubwMjuwKiCJ", "--json")
-    assert said.json == {"members": ["myowM8GghMuCX4tn58Nmh9eubwMjuwKiCJ"], "size": 1}
+    assert (said.json["members"], said.json["size"]) == (["myowM8GghMuCX4tn58Nmh9eubwMjuwKiCJ"], 1)
+    assert said.json["provenance"]["parameters"]["address"] == "myowM8GghMuCX4tn58Nmh9eubwMjuwKiCJ"
     other = run("cluster", "myowM8GghMuCX4tn58Nmh9eubwMjuwKiCJ", "--why", "mrPRMELJcGsbKmuFiGwUgNCX9Wo4iSy44T")
     assert "not one" in other.out
 
@@ -238,12 +206,28 @@ def test_what_cannot_be_done_is_said_with_a_code_and_what_to_do(
 def test_every_command_explains_itself(run: Typing):
     for command in (
         (),
-        *((name,) for name in ("index", "status", "mark", "marks", "trace", "export", "watch", "cluster", "tags")),
+        *(
+            (name,)
+            for name in (
+                "index",
+                "status",
+                "mark",
+                "marks",
+                "trace",
+                "export",
+                "watch",
+                "cluster",
+                "exposure",
+                "changes",
+                "peel",
+                "tags",
+            )
+        ),
     ):
         said = run(*command, "--help")
         assert said.code == 0
         assert "Usage" in said.out
-    assert len(app.registered_commands) == 8
+    assert len(app.registered_commands) == 11
 
 
 def test_a_key_press_ends_a_long_build_cleanly_and_it_goes_on(tmp_path: Path, shared_data: Path):

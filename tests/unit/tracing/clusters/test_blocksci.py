@@ -11,7 +11,8 @@ from strongroom_tracing.clusters import service
 from strongroom_tracing.clusters.changes import ChangeFinder, Sign
 from strongroom_tracing.clusters.model import Clusters, Mixing
 from strongroom_tracing.clusters.peeling import Ended, chain_through, chains_between
-from strongroom_tracing.clusters.scripts import kind_of_script, unowned_addresses
+from strongroom_tracing.clusters.scripts import kind_of_script
+from strongroom_tracing.clusters.unowned import unowned_addresses
 from strongroom_tracing.index.service import Index
 from tests.unit.tracing.kit import blocksci
 

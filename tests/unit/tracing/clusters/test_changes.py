@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from strongroom_tracing.clusters import service
 from strongroom_tracing.clusters.changes import ChangeFinder, Sign
-from strongroom_tracing.clusters.model import Settings
 from strongroom_tracing.clusters.peeling import Ended, chain_through, chains_between
-from strongroom_tracing.clusters.scripts import (
-    SPENT_BY_ANYBODY,
-    WASABI_COORDINATORS,
-    ScriptKind,
-    kind_of_script,
-    known_settings,
-    spent_by_anybody,
-    unowned_addresses,
-)
+from strongroom_tracing.clusters.scripts import ScriptKind, kind_of_script
 from tests.unit.tracing.clusters.chains import Made, made_chains
 
 COIN = 10**8
@@ -156,88 +145,3 @@ def test_without_signs_the_larger_output_is_carried():
 )
 def test_kinds_of_scripts(script: str, kind: ScriptKind):
     assert kind_of_script(bytes.fromhex(script)) is kind
-
-
-class OneAnchor:
-    """An index that has paid to an anchor, and to one of Wasabi's collectors."""
-
-    def find_address(self, text: str) -> int | None:
-        return {"script:51024e73": 7, WASABI_COORDINATORS[1]: 3}.get(text)
-
-    def script(self, number: int) -> bytes:
-        return {7: b"\x51\x02\x4e\x73", 9: b"\x52\x02\xaa\xbb"}.get(number, b"\x00\x14" + bytes(20))
-
-
-def test_coins_of_nobody_are_found_in_an_index():
-    assert unowned_addresses(OneAnchor()) == (7,)
-    assert unowned_addresses(OneAnchor(), among=range(12)) == (7, 9)
-    assert known_settings(OneAnchor()) == Settings(coordinators=(3,), unowned=(7,))
-
-
-def hashed(script: str) -> str:
-    return hashlib.sha256(bytes.fromhex(script)).hexdigest()
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        "51024e73",  # pay-to-anchor
-        "5102aabb",  # version 1, no taproot
-        "5202aabb",
-        "5220" + "00" * 32,
-        "6028" + "00" * 40,
-        "",
-        "4f",
-        "51",
-        "60",
-        "6151",
-        "5151",
-        "b051",
-        "01ff7551",
-        "7551",
-        "4c0101",
-        "4d010001",
-        "0020" + hashed("51"),
-        "0020" + hashed("52"),
-        "0020" + hashed(""),
-        "00204ae81572f06e1b88fd5ced7a1a000945432e83e1551e6f721ee9c00b8cc33260",
-        "a914da1745e9b549bd0bfa1a569971c77eba30cd5a4b87",  # OP_1 in P2SH
-    ],
-)
-def test_anybody_spends_what_no_key_and_no_rule_locks(script: str):
-    assert spent_by_anybody(bytes.fromhex(script))
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        "76a914" + "11" * 20 + "88ac",
-        "a914" + "11" * 20 + "87",
-        "0014" + "11" * 20,
-        "0020" + "11" * 32,
-        "0002aabb",  # version 0 of no known length: nobody
-        "5120" + "11" * 32,
-        "21" + "02" * 33 + "ac",
-        "5121" + "02" * 33 + "51ae",
-        "6a0401020304",
-        "00",
-        "0100",
-        "0180",  # negative zero
-        "020080",
-        "5100",
-        "b151",  # a lock by time
-        "05aabb",  # cut short
-        "4d",
-        "4e00000080",
-        "4d0902" + "01" * 521,  # more than may be pushed
-    ],
-)
-def test_what_is_locked_has_an_owner(script: str):
-    assert not spent_by_anybody(bytes.fromhex(script))
-
-
-def test_what_is_looked_up_is_what_anybody_spends():
-    assert all(spent_by_anybody(script) for script in SPENT_BY_ANYBODY)
-    assert len(set(SPENT_BY_ANYBODY)) == len(SPENT_BY_ANYBODY)
-    wanted = ("", "51", "52", "60", "4f", "51024e73", "0020" + hashed("60"))
-    assert {bytes.fromhex(script) for script in wanted} <= set(SPENT_BY_ANYBODY)

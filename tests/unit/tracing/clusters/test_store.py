@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from strongroom_tracing.clusters import store
+from strongroom_tracing.clusters import locks, store
 from strongroom_tracing.clusters.changes import ChangeFinder
-from strongroom_tracing.clusters.errors import ClustersDamagedError, ClustersMissingError
+from strongroom_tracing.clusters.errors import ClustersBusyError, ClustersDamagedError, ClustersMissingError
 from strongroom_tracing.clusters.model import Clusters, Settings
 from strongroom_tracing.clusters.peeling import chain_through
 from strongroom_tracing.clusters.service import cluster
@@ -144,7 +146,7 @@ def test_a_shorter_best_chain_takes_blocks_back(tmp_path: Path):
 def test_a_reorg_deeper_than_what_is_kept_makes_them_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(store, "DEEPEST", 3)
     store.update(tmp_path, index_of(history(12)))
-    assert len(store.read_manifest(tmp_path).block_hashes) == 3
+    assert len(store.read_manifest(tmp_path).earlier_hashes) == 3
     other = index_of(history(12, fork=2))
     assert same(store.update(tmp_path, other), cluster(other.columns))
 
@@ -191,6 +193,61 @@ def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path, monkeypatch: 
     assert same(store.load(tmp_path, before), cluster(before.columns))
     store.update(tmp_path, index_of(chain))
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+def test_two_updates_at_once_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The first is stopped between its arrays and its manifest; the other must not take these away from under it."""
+    chain = history(12)
+    halfway, go_on = threading.Event(), threading.Event()
+    replacing = store._replace
+
+    def slowly(path: Path, data: bytes) -> None:
+        if threading.current_thread().name.startswith("first"):
+            halfway.set()
+            assert go_on.wait(30)
+        replacing(path, data)
+
+    monkeypatch.setattr(store, "_replace", slowly)
+    with ThreadPoolExecutor(1, "first") as first, ThreadPoolExecutor(1, "second") as second:
+        earlier = first.submit(store.update, tmp_path, index_of(chain, 17))
+        assert halfway.wait(30)
+        later = second.submit(store.update, tmp_path, index_of(chain))
+        with pytest.raises(TimeoutError):
+            later.result(0.3)
+        go_on.set()
+        assert same(earlier.result(30), cluster(chain.columns(17)))
+        assert same(later.result(30), cluster(chain.columns()))
+    assert same(store.load(tmp_path, index_of(chain)), cluster(chain.columns()))
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+
+
+def test_who_waits_too_long_for_another_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    index = index_of(history(6))
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.0)
+    with locks.writing(tmp_path), pytest.raises(ClustersBusyError, match="wait for it"):
+        store.update(tmp_path, index)
+    made = store.update(tmp_path, index)
+    with locks.writing(tmp_path):  # nothing is left to do: nobody has to wait
+        assert same(store.update(tmp_path, index), made)
+
+
+def test_a_reader_whose_arrays_are_replaced_reads_the_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    index = index_of(history(6))
+    store.update(tmp_path, index)
+    reading, excluded = store.read_manifest, Settings(excluded=(1, 3))
+
+    def overtaken(folder: Path) -> store.Manifest:
+        found = reading(folder)
+        monkeypatch.setattr(store, "read_manifest", reading)
+        store.update(folder, index, excluded)
+        return found
+
+    monkeypatch.setattr(store, "read_manifest", overtaken)
+    assert same(store.load(tmp_path, index), cluster(index.columns, excluded))
+    excluded = Settings()
+    monkeypatch.setattr(store, "read_manifest", overtaken)
+    wanted = Settings(excluded=(1, 3))
+    assert store.update(tmp_path, index, wanted).settings == wanted  # not those of whoever overtook
 
 
 def test_what_is_missing_or_damaged_says_so(tmp_path: Path):

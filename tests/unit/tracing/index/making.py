@@ -68,10 +68,17 @@ def merkle_root(txids: Sequence[bytes]) -> bytes:
 
 
 def made_block(
-    previous: bytes, txs: Sequence[Made], *, time: int = 0, nonce: int = 0, root: bytes | None = None, tail: bytes = b""
+    previous: bytes,
+    txs: Sequence[Made],
+    *,
+    time: int = 0,
+    nonce: int = 0,
+    root: bytes | None = None,
+    tail: bytes = b"",
+    bits: int = EASY_BITS,
 ) -> bytes:
     header = (4).to_bytes(4, "little") + previous + (root or merkle_root([tx.txid for tx in txs]))
-    header += b"".join(number.to_bytes(4, "little") for number in (time, EASY_BITS, nonce))
+    header += b"".join(number.to_bytes(4, "little") for number in (time, bits, nonce))
     return header + size(len(txs)) + b"".join(tx.raw for tx in txs) + tail
 
 
@@ -79,14 +86,22 @@ def hash_of(raw: bytes) -> bytes:
     return dsha(raw[:80])
 
 
+def is_mined(raw: bytes) -> bool:
+    return int.from_bytes(hash_of(raw), "little") <= 0x7FFFFF << 232  # what EASY_BITS stand for
+
+
 @dataclass
 class ChainMaker:
-    """Makes a chain of random payments; the same seed makes the same chain. ``fork`` goes on from an earlier block."""
+    """Makes a chain of random payments; the same seed makes the same chain. ``fork`` goes on from an earlier block.
+
+    With ``mined`` the blocks carry the (little) work of their headers.
+    """
 
     seed: int = 0
     blocks: list[bytes] = field(default_factory=list)
     unspent: list[tuple[bytes, int, int]] = field(default_factory=list)
     history: list[list[tuple[bytes, int, int]]] = field(default_factory=list)
+    mined: bool = False
 
     def extend(self, blocks: int, *, payments: int = 5) -> ChainMaker:
         random_ = random.Random(f"{self.seed} {len(self.blocks)}")
@@ -97,7 +112,7 @@ class ChainMaker:
     def fork(self, height: int, seed: int) -> ChainMaker:
         """Give another chain that has the blocks up to a height."""
         kept = height + 1
-        return ChainMaker(seed, self.blocks[:kept], list(self.history[kept - 1]), self.history[:kept])
+        return ChainMaker(seed, self.blocks[:kept], list(self.history[kept - 1]), self.history[:kept], mined=self.mined)
 
     def raw_blocks(self) -> list[RawBlock]:
         return [RawBlock(height, hash_of(raw)[::-1].hex(), raw) for height, raw in enumerate(self.blocks)]
@@ -123,7 +138,10 @@ class ChainMaker:
             self.unspent += [(tx.txid, vout, value) for vout, (value, _) in enumerate(outputs)]
         self.unspent += fresh
         previous = hash_of(self.blocks[-1]) if self.blocks else NO_HASH
-        self.blocks.append(made_block(previous, txs, time=height * 600))
+        nonce = 0
+        while self.mined and not is_mined(made_block(previous, txs, time=height * 600, nonce=nonce)):
+            nonce += 1
+        self.blocks.append(made_block(previous, txs, time=height * 600, nonce=nonce))
         self.history.append(list(self.unspent))
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from strongroom_core.assets import BITCOIN_REGTEST
 from strongroom_tracing.index.builder import build
-from strongroom_tracing.index.errors import SourceError
+from strongroom_tracing.index.errors import BadBlockError, SourceError
 from strongroom_tracing.index.service import folder_status
 from strongroom_tracing.index.sources.blk_files import BlkFiles
 from tests.unit.tracing.index.comparing import check_against_memory
-from tests.unit.tracing.index.making import ChainMaker, hash_of
+from tests.unit.tracing.index.making import ChainMaker, hash_of, made_block, made_coinbase
 
 MAGIC = bytes.fromhex("fabfb5da")
 
@@ -101,3 +101,86 @@ def test_no_files_and_no_blocks(place: Path):
     (place / "xor.dat").write_bytes(b"")
     with pytest.raises(SourceError, match="empty"):
         BlkFiles(place)
+
+
+def raw_file(folder: Path, data: bytes, key: bytes = b"") -> Path:
+    """Write one file of these bytes."""
+    folder.mkdir()
+    (folder / "blk00000.dat").write_bytes(bytes(byte ^ key[at % 8] for at, byte in enumerate(data)) if key else data)
+    if key:
+        (folder / "xor.dat").write_bytes(key)
+    return folder
+
+
+HALF = record(ChainMaker(9).extend(1).blocks[0])[:-30]
+GARBAGE = {
+    "noise": random.Random(1).randbytes(3000),
+    "magic": MAGIC,
+    "a length without a block": MAGIC + (600).to_bytes(4, "little"),
+    "a record cut short": HALF,
+    "a record cut short, in room made in advance": HALF + bytes(500),
+    "the rest of a block": ChainMaker(9).extend(1).blocks[0][50:],
+    "magics": MAGIC * 50,
+}
+
+
+@pytest.mark.parametrize("key", [b"", bytes(range(200, 208))], ids=["plain", "veiled"])
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_what_a_crash_left_between_records_is_passed_over_and_said(
+    place: Path, garbage: bytes, key: bytes, caplog: pytest.LogCaptureFixture
+):
+    maker = ChainMaker(1, mined=True).extend(9)
+    parts = [record(raw) for raw in maker.blocks]
+    before = b"".join(parts[:4])
+    source = BlkFiles(raw_file(place / "blocks", before + garbage + b"".join(parts[4:]) + garbage, key))
+
+    assert list(source.blocks(0, 8)) == maker.raw_blocks()
+    if any(garbage) and not key:  # room made in advance is zeros only where it is not veiled
+        ends = [(part.at, part.at + part.size) for part in source.skipped]
+        assert ends[0][0] == len(before)
+        assert sum(part.size for part in source.skipped) == 2 * len(garbage.rstrip(b"\0"))
+    assert "no whole block in blk00000.dat from byte" in caplog.text
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_garbage_at_the_beginning_of_a_file(place: Path, *, known: bool):
+    maker = ChainMaker(1, mined=True).extend(6)
+    parts = [record(raw) for raw in maker.blocks]
+    folder = raw_file(place / "blocks", b"\x07" * 99 + b"".join(parts[:3]))
+    if known:
+        (folder / "blk00001.dat").write_bytes(b"".join(parts[3:]))
+        assert list(BlkFiles(folder).blocks(0, 5)) == maker.raw_blocks()
+    else:
+        assert list(BlkFiles(folder).blocks(0, 2)) == maker.raw_blocks()[:3]
+
+
+def test_a_record_cut_short_does_not_swallow_those_behind_it(place: Path):
+    maker = ChainMaker(1, mined=True).extend(8)
+    parts = [record(raw) for raw in maker.blocks]
+    # Block 3 was being written when the power went; its length reaches into the records that came later.
+    folder = raw_file(place / "blocks", b"".join(parts[:3]) + parts[3][:100] + b"".join(parts[3:]))
+    source = BlkFiles(folder)
+    assert list(source.blocks(0, 7)) == maker.raw_blocks()
+    (part,) = source.skipped
+    assert (part.at, part.size) == (sum(map(len, parts[:3])), len(parts[3][:100].rstrip(b"\0")))
+
+
+def test_a_record_inside_of_a_block_is_not_taken(place: Path):
+    maker = ChainMaker(1, mined=True).extend(6)
+    true = [record(raw) for raw in maker.blocks]
+    # Somebody writes a whole block into a script; its header claims more work than all the others together.
+    forged = made_block(hash_of(maker.blocks[4]), [made_coinbase(5, (50, b"\x51"))], bits=0x1D00FFFF)
+    carrier = made_block(hash_of(maker.blocks[-1]), [made_coinbase(6, (0, b"\x6a" + record(forged)))])
+    whole = BlkFiles(raw_file(place / "whole", b"".join(true) + record(carrier)))
+    cut = BlkFiles(raw_file(place / "cut", b"".join(true[:3]) + record(carrier)[20:] + b"".join(true[3:])))
+
+    assert whole.tip().height == 6
+    assert list(cut.blocks(0, 9)) == maker.raw_blocks()
+
+
+def test_a_block_that_was_harmed_where_it_stands_is_refused_by_its_height(place: Path):
+    maker = ChainMaker(1).extend(8)
+    data = bytearray(b"".join(record(raw) for raw in maker.blocks))
+    data[sum(len(record(raw)) for raw in maker.blocks[:5]) - 10] ^= 1
+    with pytest.raises(BadBlockError, match=r"block 4 .* merkle root"):
+        build(place / "index", BlkFiles(raw_file(place / "blocks", bytes(data)), chain=BITCOIN_REGTEST.id))

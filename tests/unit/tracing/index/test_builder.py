@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from strongroom_tracing.index.errors import (
     ChainMovedError,
     IndexBusyError,
     IndexMissingError,
+    IndexOutdatedError,
     SourceError,
     WrongChainError,
 )
@@ -305,10 +308,25 @@ def test_no_index_and_one_of_another_release(place: Path):
         Index.open(place)
     folder = built(place / "index", ChainMaker(8).extend(3))
     manifest = folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 99'))
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 99'))
     for use in (lambda: Index.open(folder), lambda: built(folder, ChainMaker(8).extend(5))):
-        with pytest.raises(IndexMissingError, match="another release"):
+        with pytest.raises(IndexOutdatedError, match="another release") as caught:
             use()
+        assert caught.value.code == "index-outdated"
+
+
+def test_an_index_without_digests_is_built_anew_from_its_own_parquet(place: Path):
+    maker = ChainMaker(8).extend(20)
+    folder = built(place / "index", maker)
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 1'))
+    (folder / "columns" / "block_digest.bin").unlink()
+    with pytest.raises(IndexOutdatedError) as caught:
+        Index.open(folder)
+
+    (named,) = re.findall(r"--parquet ([^)]+)", caught.value.message)
+    build(place / "again", ParquetSource(Path(named)), partition=PARTITION)
+    same_data(built(place / "fresh", maker), place / "again")
 
 
 def test_one_builder_at_a_time(place: Path):
@@ -348,6 +366,31 @@ def test_stopping_by_hand_leaves_an_index_that_goes_on(place: Path):
         build(place / "index", ListSource(maker), batch_bytes=SMALL, partition=PARTITION, progress=stop)
     assert 10 < folder_status(place / "index").blocks < 40
     same_data(built(place / "fresh", maker), built(place / "index", maker))
+
+
+def test_a_key_press_does_not_wait_for_a_source_that_is_slow(place: Path):
+    maker = ChainMaker(8).extend(40)
+    go_on, asked = threading.Event(), threading.Event()
+
+    class Slow(ListSource):
+        def blocks(self, first: int, last: int):
+            for block in super().blocks(first, last):
+                if block.height == 20:
+                    asked.set()
+                    go_on.wait(60)
+                yield block
+
+    def stop(done: int, total: int) -> None:
+        if asked.wait(1):
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            build(place / "index", Slow(maker), batch_bytes=SMALL, partition=PARTITION, progress=stop)
+        assert not go_on.is_set()
+        same_data(built(place / "fresh", maker), built(place / "index", maker))
+    finally:
+        go_on.set()
 
 
 def test_an_index_may_begin_anywhere(place: Path):

@@ -67,6 +67,26 @@ def test_one_number_for_each_script_in_the_order_of_their_first_output():
     assert index.find_address("1111111111111111111114oLvT2") is None  # the same hash on mainnet
 
 
+def test_a_long_script_is_written_by_its_hash_and_found_by_it():
+    longest, longer, huge = b"\x51" * 200, b"\x51" * 201, b"\x6a" * 100_000
+    block = made_coinbase(0, (1, longest), (2, longer), (3, huge))
+    index = in_memory(chain([block], [made_coinbase(1, (4, huge))]), BITCOIN_REGTEST)
+    texts = [index.address_text(number) for number in range(3)]
+    assert texts[0] == f"script:{longest.hex()}"
+    assert texts[1:] == [f"script-sha256:{hashlib.sha256(script).hexdigest()}" for script in (longer, huge)]
+    assert index.addresses_of([*texts, f"script:{huge.hex()}"]) == {
+        texts[0]: 0,
+        texts[1]: 1,
+        texts[2]: 2,
+        f"script:{huge.hex()}": 2,
+    }
+    assert index.find_address(texts[1].upper().replace("SCRIPT-SHA256", "script-sha256")) == 1
+    other = texts[2][:-1] + ("0" if texts[2][-1] != "0" else "1")  # the same run key, another hash
+    assert index.find_address(other) is None
+    assert index.find_address("script-sha256:" + "00" * 32) is None
+    assert index.find_address(texts[2][:-2]) is None
+
+
 def test_of_two_chain_txs_with_one_txid_the_later_counts():
     # Bitcoin's blocks 91842 and 91880 repeat coinbases of 91812 and 91722 (BIP 30).
     twin = made_coinbase(7, (50, b"\x51"))
@@ -160,18 +180,6 @@ def test_outputs_that_are_not_here_are_said_to_be_unknown():
         with pytest.raises(UnknownOutputError):
             index.find_output(text)
     assert index.find_tx("zz") is None
-
-
-def test_the_dataset_hash_names_chain_and_blocks():
-    blocks = ChainMaker(4).extend(5).raw_blocks()
-    index = in_memory(blocks, BITCOIN_REGTEST)
-    data = f"{BITCOIN_REGTEST.id}\n0\n".encode() + b"".join(bytes.fromhex(block.hash)[::-1] for block in blocks[:3])
-
-    assert index.dataset_hash(2) == hashlib.sha256(data).hexdigest()
-    assert in_memory(blocks[:3], BITCOIN_REGTEST).dataset_hash(2) == index.dataset_hash(2)
-    assert in_memory(blocks, BITCOIN).dataset_hash(2) != index.dataset_hash(2)
-    with pytest.raises(BadBlockError):
-        index.dataset_hash(5)
 
 
 def test_nothing_can_be_written():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from strongroom_tracing.index.errors import BadBlockError
 from strongroom_tracing.index.model import RawBlock
-from strongroom_tracing.index.parsing import FAULTS, Parsed, parse
+from strongroom_tracing.index.parsing import Parsed, parse
+from strongroom_tracing.index.reading import FAULTS
 from tests.unit.tracing.index.making import (
     NO_HASH,
     ChainMaker,

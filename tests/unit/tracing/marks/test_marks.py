@@ -14,6 +14,7 @@ import pytest
 from strongroom_core.assets import BTC, REGTEST_BTC
 from strongroom_tracing.index.errors import UnknownOutputError
 from strongroom_tracing.investigation import Method, investigate
+from strongroom_tracing.marks import service
 from strongroom_tracing.marks.errors import (
     BadMarkError,
     CaseBusyError,
@@ -147,12 +148,11 @@ def test_marks_are_found_in_an_index(shared_data: Path):
     output = index.find_output(split.where)
     address = index.address_text(int(index.columns.output_address[output]))
     whole = replace(split, place=Place.ADDRESS, where=address, amount=None, through=201)
-    # The claim marks the output twice, once in part: it means the larger part, at the place of the first report.
-    assert resolve(index, [split, whole]).marks[0] == Mark("theft-1", output, None)
-    assert resolve(index, [replace(split, claim="b"), whole]).marks[:2] == (
-        Mark("b", output, 5000),
-        Mark("theft-1", output, None),
-    )
+    # The claim marks the output twice, once in part: each mark stands at its own place, and is counted once.
+    assert resolve(index, [split, whole]).marks[:2] == (Mark("theft-1", output, 5000), Mark("theft-1", output, None))
+    for marks in ([split, whole], [whole, split], [split, replace(split, claim="b"), whole]):
+        totals = investigate(index, marks, Method()).answer.totals()
+        assert totals["theft-1"]["marked"] == check_in(index, whole)
 
 
 def test_an_address_means_what_it_received_through_its_height(shared_data: Path):
@@ -165,6 +165,40 @@ def test_an_address_means_what_it_received_through_its_height(shared_data: Path)
     assert resolve(index, [replace(whole, through=height - 1)]).absent == (replace(whole, through=height - 1),)
     with pytest.raises(BadMarkError):
         check_in(index, replace(whole, through=height - 1))
+
+
+def test_an_address_is_not_marked_for_money_that_is_still_to_come(shared_data: Path):
+    """Else whoever marks an exchange's address for all times has the older mark on every theft that goes there."""
+    index, names = kit.blocksci(shared_data)
+    output = index.find_output(f"{names['taint-split-tx-1']}:0")
+    address = index.address_text(int(index.columns.output_address[output]))
+    whole = replace(MARK, place=Place.ADDRESS, where=address, amount=None, through=index.tip.height)
+    assert check_in(index, whole) > 0
+    with pytest.raises(BadMarkError, match="still to come"):
+        check_in(index, replace(whole, through=index.tip.height + 1))
+
+
+def test_many_addresses_are_found_in_one_pass(shared_data: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service, "_CHUNK", 7)
+    index, _ = kit.blocksci(shared_data)
+    columns = index.columns
+    marks = [
+        replace(
+            MARK, place=Place.ADDRESS, where=index.address_text(number), amount=None, through=150, claim=f"c{number}"
+        )
+        for number in range(0, columns.addresses, 3)
+    ]
+    found = resolve(index, marks)
+    assert {mark.where for mark in found.absent} | {
+        index.address_text(int(columns.output_address[mark.output])) for mark in found.marks
+    } == {mark.where for mark in marks}
+    end = int(columns.tx_first_output[columns.block_first_tx[151]])
+    assert [mark.output for mark in found.marks] == [
+        output
+        for number in range(0, columns.addresses, 3)
+        for output in range(end)
+        if columns.output_address[output] == number
+    ]
 
 
 def test_what_is_not_in_the_index_is_refused(shared_data: Path):

@@ -5,26 +5,66 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strongroom_tracing.export import ExportError, Format, as_json, export
+from strongroom_tracing.spreadsheets import harmless
 from tests.unit.tracing.report.flows import provenance
 
-LABELS = ["=HYPERLINK(1)", "+1", "-1", "@x", "plain", "a=b", "\ttab"]
-TABLES = {"services": pa.table({"service": LABELS, "value": pa.array(range(7), pa.int64())})}
+LABELS = {
+    "=HYPERLINK(1)": "'=HYPERLINK(1)",
+    "+1": "'+1",
+    "-1": "'-1",
+    "@x": "'@x",
+    "plain": "plain",
+    "a=b": "a=b",
+    "\ttab": "\ufffdtab",
+    "\t=1": "'\ufffd=1",
+    "  =1": "'  =1",
+    "\u00a0\u200b=1": "'\u00a0\u200b=1",
+    "\uff1d1": "'\uff1d1",  # full-width
+    "\uff0b1": "'\uff0b1",
+    "\uff0d1": "'\uff0d1",
+    "\uff20x": "'\uff20x",
+    "\ufe661": "'\ufe661",  # small
+    "harmless\n=HYPERLINK(1)": "harmless\ufffd=HYPERLINK(1)",
+    "\r\n=1": "'\ufffd\ufffd=1",
+    "\u2028=1": "'\ufffd=1",
+    'says "a, b"': 'says "a, b"',
+    "": "",
+}
+TABLES = {"services": pa.table({"service": list(LABELS), "value": pa.array(range(len(LABELS)), pa.int64())})}
 
 
 def test_a_label_is_never_a_formula_and_stays_readable(tmp_path: Path):
     export(tmp_path, TABLES, provenance(), Format.CSV)
-    with (tmp_path / "services.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["service"] for row in rows] == ["'=HYPERLINK(1)", "'+1", "'-1", "'@x", "plain", "a=b", "'\ttab"]
-    assert [row["value"] for row in rows] == [str(number) for number in range(7)]
+    with (tmp_path / "services.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    assert [row["service"] for row in rows] == list(LABELS.values())
+    assert [row["value"] for row in rows] == [str(number) for number in range(len(LABELS))]
+
+
+def test_csv_is_as_rfc_4180_has_it(tmp_path: Path):
+    table = pa.table(
+        {"service": ['a "b", c', None, "d"], "word": pa.array([b"\x01\xff", None, b""]), "value": [-1, None, 3]}
+    )
+    export(tmp_path, {"services": table}, provenance(), Format.CSV)
+    assert (tmp_path / "services.csv").read_bytes() == (b'service,word,value\r\n"a ""b"", c",01ff,-1\r\n,,\r\nd,,3\r\n')
+
+
+@given(st.text())
+def test_no_text_begins_a_formula_or_a_line(text: str):
+    cell = harmless(text)
+    assert len(cell.splitlines()) <= 1
+    assert unicodedata.normalize("NFKC", cell.lstrip())[:1] not in {"=", "+", "-", "@"}
 
 
 def test_values_are_text_in_json_since_its_numbers_are_doubles():

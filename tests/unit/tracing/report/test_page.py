@@ -12,11 +12,15 @@ import pytest
 from strongroom_tracing.investigation import Method, Result, investigate
 from strongroom_tracing.marks.model import CaseMark, Place
 from strongroom_tracing.report import service
+from strongroom_tracing.report.coins import flow_of
 from strongroom_tracing.report.definitions import DEFINITIONS
+from strongroom_tracing.report.model import Kind
 from strongroom_tracing.report.page import page
-from strongroom_tracing.taint.model import Direction, Fees, Policy
+from strongroom_tracing.taint.model import Direction, Fees, Limits, Mark, Policy, Question
+from strongroom_tracing.taint.service import trace
+from strongroom_tracing.taint.tables import tables
 from tests.unit.tracing import kit
-from tests.unit.tracing.report.flows import HOSTILE, flow, report
+from tests.unit.tracing.report.flows import HOSTILE, flow, provenance, report
 
 Traced = dict[tuple[Policy, Direction], Result]
 DAY = date(2026, 1, 2)
@@ -152,6 +156,54 @@ def test_no_money_is_lost_or_made_in_the_graph(traced: Traced, policy: Policy, d
     assert steps
     for key in steps:
         assert came.get(key, 0) == went.get(key, 0), key
+
+
+@pytest.mark.parametrize("policy", [policy for policy in Policy if policy is not Policy.POISON])
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize("limits", [Limits(hops=1), Limits(hops=2), Limits(smallest=3_000_000), Limits(height=102)])
+def test_what_a_limit_left_stands_in_the_picture_fees_that_would_be_carried_too(
+    shared_data: Path, policy: Policy, direction: Direction, limits: Limits
+):
+    index, names = kit.blocksci(shared_data)
+    output = index.find_output(f"{names['taint-split-tx-1']}:0")
+    first = trace(index.columns, Question(policy, Fees.CARRIED, Direction.FORWARD, (Mark("a", output),)))
+    marks = (Mark("a", output, 5_000), Mark("b", output), *(Mark("a", row.output) for row in first.held[:2]))
+    answer = trace(index.columns, Question(policy, Fees.CARRIED, direction, marks, {}, limits))
+    made = flow_of(index, answer)
+    for claim, marked in made.marked.items():
+        assert sum(end.value for end in made.ends if end.claim == claim) == marked
+    came: dict[str, int] = {}
+    went: dict[str, int] = {}
+    for edge in made.graph.edges:
+        went[edge.source] = went.get(edge.source, 0) + edge.value
+        came[edge.target] = came.get(edge.target, 0) + edge.value
+    for key in [node.key for node in made.graph.nodes if node.key.startswith("t:")]:
+        assert came.get(key, 0) == went.get(key, 0), key
+    left = tables(index.columns, answer, index.address_text)["left"].to_pylist()
+    for row, said in zip(answer.left, left, strict=True):
+        if row.output >= index.columns.outputs:
+            assert said["output"] == f"fee of {index.columns.txid_text(row.output - index.columns.outputs)}"
+            assert said["address"] is None
+        else:
+            assert said["output"] == index.columns.outpoint_text(row.output)
+
+
+def test_the_service_of_a_claim_that_came_later_stands_in_the_report(shared_data: Path):
+    """Poison follows both claims: the later one's way ends at an exchange, which somebody has to be asked."""
+    index, names = kit.blocksci(shared_data)
+    output = index.find_output(f"{names['taint-split-tx-1']}:0")
+    asked = (Policy.POISON, Fees.ABSORBED, Direction.FORWARD)
+    sink = trace(index.columns, Question(*asked, (Mark("late", output),))).moves[-1].source
+    stops = {int(index.columns.output_address[sink]): "Kraken & Co"}
+    answer = trace(index.columns, Question(*asked, (Mark("early", sink), Mark("late", output)), stops))
+    (lost,) = answer.contested
+    assert (lost.claim, lost.winner, lost.service) == ("late", "early", "Kraken & Co")
+    made = service.report_of_coins(
+        index, answer, tables(index.columns, answer, index.address_text), provenance(), title="A case", on=DAY
+    )
+    assert ("Kraken & Co", "late, after early") in [row[:2] for row in made.tables[0].rows]
+    assert page(made).decode().count("its own way ends at service Kraken &amp; Co") >= 2
+    assert not any(end.kind is Kind.SERVICE for end in made.flows[0].ends)
 
 
 def test_a_report_is_written_whole_and_has_no_other_numbers_than_exact_ones(tmp_path: Path, traced: Traced):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom_core.assets import BITCOIN_REGTEST, BITCOIN_TESTNET
+from strongroom_tracing.cli import watch
+from strongroom_tracing.columns import Columns
 from strongroom_tracing.investigation import Method
 from strongroom_tracing.marks.errors import BadMarkError, CaseBusyError
+from strongroom_tracing.marks.model import CaseMark, Place
+from strongroom_tracing.tags import snapshots
+from strongroom_tracing.tags.store import TagStore
+from strongroom_tracing.taint.answer import Answer
 from strongroom_tracing.taint.model import Direction, Fees, Mark, Policy, Question
 from strongroom_tracing.taint.service import trace
 from strongroom_tracing.watching import MOVED, REVISED, UNDONE, Log, blocks_of, log_name, moves_of
@@ -137,3 +145,28 @@ def test_what_no_file_can_hold_is_refused_before_there_is_one(tmp_path: Path):
     with pytest.raises(BadMarkError):
         Log(tmp_path, "fifo").see({"id0": {**MOVES["id0"], "service": "\udcff"}}, nothing)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_look_at_the_same_asks_nothing_again_and_a_new_mark_is_seen(
+    tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+):
+    index, names = kit.blocksci(shared_data)
+    where, asset = f"{names['taint-split-tx-1']}:0", f"{BITCOIN_REGTEST.id}/slip44:1"
+    one = CaseMark("a", index.chain, Place.OUTPUT, where, asset, None, None, "Ada", "", date(2026, 1, 2))
+    asked: list[Question] = []
+
+    def ask(columns: Columns, question: Question) -> Answer:
+        asked.append(question)
+        return trace(columns, question)
+
+    monkeypatch.setattr(watch, "trace", ask)
+    log, looked = Log(tmp_path, "fifo"), watch._Looked(TagStore.open(tmp_path / "tags"))
+    for marks, asks in (((one,), 1), ((one,), 1), ((one, replace(one, claim="b")), 2), ((one,), 3)):
+        watch._see(index, marks, log, Method(), looked)
+        assert len(asked) == asks
+    seen = len(log.lines())
+    snapshots.install(TagStore.open(tmp_path / "tags"))  # another process brings lists
+    watch._see(index, (one,), log, Method(), looked)
+    assert (len(asked), len(log.lines())) == (4, seen)
+    watch._see(index, (one,), log, Method(), looked)
+    assert len(asked) == 4

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom_core import assets
+from strongroom_tracing.index.addresses import address_of, network_of
 from strongroom_tracing.tags import currencies
 from strongroom_tracing.tags.addresses import asked, canonical, key, place, recognise
 from strongroom_tracing.tags.errors import BadAddressError
@@ -107,6 +108,12 @@ def test_a_script_without_an_address_is_named_as_the_index_names_it() -> None:
     assert canonical(currencies.BITCOIN, "script:6A00") == "script:6a00"
     with pytest.raises(BadAddressError):
         canonical(currencies.BITCOIN, "script:6a0")
+    with pytest.raises(BadAddressError):
+        canonical(currencies.BITCOIN, "script-sha256:6a00")
+    for length in (200, 201, 5000):
+        script = bytes([0x6A]) * length
+        named = address_of(script, network_of(currencies.BITCOIN))
+        assert canonical(currencies.BITCOIN, f"script:{script.hex()}") == canonical(currencies.BITCOIN, named) == named
 
 
 def test_an_evm_address_is_found_on_every_evm_chain_and_a_coin_address_on_its_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strongroom_tracing.tags.errors import SettingsError
+from strongroom_tracing.tags.fetching import _modified
 from strongroom_tracing.tags.redirects import followed
 
 OUTSIDE = "https://lists.example/a.xml"
@@ -54,6 +55,10 @@ def test_a_redirect_may_lead_outside_by_https_or_stay_where_it_is(url: str, loca
         "https://[fd00::1]/",
         "https://user@other.example/",
         "file:///etc/passwd",
+        "//xn--.?",
+        "https://xn--xn--",
+        "http:////ex.org[\u3002https://",
+        ":https://[.]",
     ],
 )
 def test_a_redirect_from_outside_leads_neither_into_this_network_nor_away_from_https(location: str) -> None:
@@ -70,3 +75,9 @@ def test_nor_does_one_from_this_machine_lead_into_its_network(location: str) -> 
 def test_https_of_this_machine_stays_https() -> None:
     with pytest.raises(SettingsError):
         followed("https://localhost/a", "http://localhost/a")
+
+
+@pytest.mark.parametrize("word", ["Fri, 31 Dec 9999 23:59:59 -1200", "yesterday", "", None])
+def test_a_day_beyond_the_calendar_is_no_day(word: str | None) -> None:
+    """Whatever a server says, its list fails alone: an error that nobody expects would stop the others' updates."""
+    assert _modified(word) is None

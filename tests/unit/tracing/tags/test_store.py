@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from strongroom_tracing.tags.errors import (
@@ -19,6 +22,7 @@ from strongroom_tracing.tags.errors import (
 )
 from strongroom_tracing.tags.model import Category, ListInfo
 from strongroom_tracing.tags.store import TagStore
+from strongroom_tracing.tags.table import arranged, from_parquet, to_parquet
 from tests.unit.tracing.tags.made import BITCOIN, DAY, ETHEREUM, evm, info, put, tag
 
 EIP55 = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
@@ -136,6 +140,57 @@ def test_a_damaged_store_says_so(tmp_path: Path) -> None:
     for text in ("{", "[]", '{"format": 2}', '{"format": 1, "lists": {"a": {}}}'):
         manifest.write_text(text)
         with pytest.raises(StoreDamagedError):
+            TagStore.open(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"sha256": "00" * 32}, {"tags": 2}])
+def test_a_list_that_is_not_the_one_that_the_manifest_names_is_refused(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    """The hash that answers rest on is made of the manifest's words, so these are checked against the tags."""
+    store = TagStore.open(tmp_path)
+    put(store, "a", [tag(evm(1))])
+    manifest = tmp_path / "manifest.json"
+    said = json.loads(manifest.read_text())
+    said["lists"]["a"] |= change
+    manifest.write_text(json.dumps(said))
+    for read in (lambda: TagStore.open(tmp_path), store.refresh):
+        with pytest.raises(StoreDamagedError, match="manifest names") as refused:
+            read()
+        assert refused.value.code == "tags-store-damaged"
+
+
+def test_a_store_that_is_taken_away_while_it_is_open_is_missed(tmp_path: Path) -> None:
+    store = TagStore.open(tmp_path)
+    store.refresh()
+    put(TagStore.open(tmp_path), "a", [tag(evm(1))])
+    store.refresh()
+    assert store.lookup(ETHEREUM, evm(1))
+    (tmp_path / "manifest.json").rename(tmp_path / "away.json")
+    with pytest.raises(StoreDamagedError, match="gone"):
+        store.refresh()
+    (tmp_path / "away.json").rename(tmp_path / "manifest.json")
+    TagStore.open(tmp_path).remove("a")
+    store.refresh()
+    assert store.lists() == ()
+
+
+def test_other_tags_under_the_same_content_hash_are_refused(tmp_path: Path) -> None:
+    """A file and its digest are changed together, to say something else or nothing under a hash that is known."""
+    put(TagStore.open(tmp_path), "a", [tag(evm(1), label="thief")])
+    manifest = tmp_path / "manifest.json"
+    rows = arranged([tag(evm(1), label="nobody")])
+    hidden = from_parquet(to_parquet(arranged([tag(evm(1), label="thief")]))).columns
+    hidden = hidden.set_column(0, "key", [["eip155:" + evm(9)]])
+    sink = pa.BufferOutputStream()
+    pq.write_table(hidden, sink)
+    for data in (to_parquet(rows), sink.getvalue().to_pybytes()):
+        digest = hashlib.sha256(data).hexdigest()
+        (tmp_path / "lists" / f"{digest}.parquet").write_bytes(data)
+        said = json.loads(manifest.read_text())
+        said["lists"]["a"]["file_sha256"] = digest
+        manifest.write_text(json.dumps(said))
+        with pytest.raises(StoreDamagedError, match="manifest names"):
             TagStore.open(tmp_path)
 
 

@@ -88,10 +88,11 @@ def columns(pick: Pick, blocks: int, txs: int) -> Columns:
 
 
 def marks(pick: Pick, made: Columns) -> tuple[Mark, ...]:
-    """Mark some outputs, for up to three claims."""
-    picked = []
-    for _ in range(pick(1, 5)):
-        output = pick(0, made.outputs - 1)
+    """Mark some outputs, some of them again, for up to three claims that take turns."""
+    picked: list[Mark] = []
+    for _ in range(pick(1, 7)):
+        again = picked and pick(0, 3) == 0
+        output = picked[-1].output if again else pick(0, made.outputs - 1)
         value = int(made.output_value[output])
         amount = pick(1, value) if value and pick(0, 1) else None
         picked.append(Mark("ABC"[pick(0, 2)], output, amount))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import groupby
 from typing import Any
 
 from strongroom_core.assets import BITCOIN_REGTEST, BITCOIN_TESTNET
@@ -27,7 +28,9 @@ class Reference:
         self.policy = question.policy
         self.forward = question.direction is Direction.FORWARD
         self.carried = question.fees is Fees.CARRIED
-        self.names = list(dict.fromkeys(mark.claim for mark in question.marks))
+        # A report: marks of one claim, next to each other; its number is its age, its name the claim's.
+        self.reports = [list(found) for _, found in groupby(question.marks, key=lambda mark: mark.claim)]
+        self.names = [marks[0].claim for marks in self.reports]
         self.values = columns.output_value.tolist()
         self.spending = columns.output_spending.tolist()
         self.first_output = columns.tx_first_output.tolist()
@@ -44,7 +47,7 @@ class Reference:
         self.moves: Counter[Any] = Counter()
         self.visited = 0
         self.money: dict[Any, Taint] = {}  # output, or ("fee", tx)
-        self.hop: dict[Any, dict[int, int]] = {}  # of every claim in it: chain txs from the claim's own nearest mark
+        self.hop: dict[Any, dict[str, int]] = {}  # of every claim in it: chain txs from the claim's own nearest mark
         (self._forward if self.forward else self._backward)()
 
     # The order in which chain txs are looked at.
@@ -116,7 +119,7 @@ class Reference:
             self._nothing(value) if taint is None else taint for (_, value), taint in zip(sources, waiting, strict=True)
         ]
         reached = any(taint is not None for taint in waiting)
-        hops: dict[int, int] = {}
+        hops: dict[str, int] = {}
         for (name, _), taint in zip(sources, waiting, strict=True):
             for claim, hop in self.hop.pop(name, {}).items() if taint is not None else ():
                 hops[claim] = min(hop + 1, hops.get(claim, hop + 1))
@@ -133,7 +136,8 @@ class Reference:
         if not any(taken):
             return [{} for _ in sinks]
         if self.policy is Policy.POISON:
-            claims = {claim for taint in taken for claim in taint}
+            reports = sorted({report for taint in taken for report in taint}, reverse=True)
+            claims = {self.names[report]: report for report in reports}.values()  # of each the earliest
             return [dict.fromkeys(claims, value) if value else {} for _, value in sinks]
         if self.policy is Policy.HAIRCUT:
             return self._haircut(taken, sinks)
@@ -193,9 +197,9 @@ class Reference:
         real = list(range(len(sinks) - 1 if self.forward else len(sinks)))
         queue = sorted(real, key=lambda s: -sinks[s][1]) + ([len(sinks) - 1] if self.forward else [])
         room = [value for _, value in sinks]
-        for (name, _), taint in zip(sources, taken, strict=True):
-            for claim in sorted(taint):
-                for _ in range(taint[claim]):
+        for claim in sorted({claim for taint in taken for claim in taint}):  # the earlier report first
+            for (name, _), taint in zip(sources, taken, strict=True):
+                for _ in range(taint.get(claim, 0)):
                     sink = next(s for s in queue if room[s])
                     room[sink] -= 1
                     made[sink][claim] = made[sink].get(claim, 0) + 1
@@ -212,7 +216,7 @@ class Reference:
             taint = Counter(owner for owner in taint if owner is not None)
         return {claim: taint[claim] for claim in sorted(taint) if taint[claim]}
 
-    def _settle(self, tx: int, name: Any, taint: Taint, hops: dict[int, int]) -> None:
+    def _settle(self, tx: int, name: Any, taint: Taint, hops: dict[str, int]) -> None:
         if isinstance(name, tuple):
             self._fee(name, taint, hops)
         elif name < 0:
@@ -222,16 +226,19 @@ class Reference:
         else:
             self._arrive(name, taint, hops)
 
-    def _fee(self, name: Any, taint: Taint, hops: dict[int, int]) -> None:
+    def _fee(self, name: Any, taint: Taint, hops: dict[str, int]) -> None:
         lost = self.forward and (not self.carried or self._spent(name[1]) == [-1])
         sums = self._sums(taint)
         going = {}
         for claim in sums:
-            if lost or self._limit(name[1], self._in_all(taint), hops[claim], named=False):
+            reason = self._limit(name[1], self._in_all(taint), hops[self.names[claim]], named=False)
+            if lost:
                 self._write(self.fees, (name[1],), claim, sums)
+            elif reason:
+                self._write(self.left, (self.columns.outputs + name[1],), claim, sums, reason)
             else:
-                going[claim] = hops[claim]
-        self._wait(name, taint, going)
+                going[claim] = hops[self.names[claim]]
+        self._wait(name, taint, going, {})
 
     def _write(self, rows: Counter[Any], place: Any, claim: int, sums: dict[int, int], *more: Any) -> None:
         """Write where a claim's money is, of all the money (``sums``) that is there; poison gives all to the first."""
@@ -242,15 +249,18 @@ class Reference:
             service = place[1] if rows is self.services else ""
             self.contested[place[0], self.names[claim], self.names[first], service] += sums[claim]
 
-    def _wait(self, name: Any, taint: Taint, going: dict[int, int]) -> None:
+    def _wait(self, name: Any, taint: Taint, going: dict[int, int], younger: dict[int, int]) -> None:
         """Keep what of the taint goes on, with the hops of each claim."""
         if not going:
             return
         if self.policy in ORDERED:
-            self.money[name] = [owner if owner in going else None for owner in taint]
+            self.money[name] = [younger.get(owner, owner) if owner in going else None for owner in taint]
         else:
-            self.money[name] = {claim: value for claim, value in taint.items() if claim in going}
-        self.hop[name] = going
+            self.money[name] = {}
+            for claim in going:
+                as_old = younger.get(claim, claim)
+                self.money[name][as_old] = self.money[name].get(as_old, 0) + taint[claim]
+        self.hop[name] = {self.names[report]: hop for report, hop in going.items()}
 
     def _in_all(self, taint: Taint) -> int:
         values = self._sums(taint).values()
@@ -266,27 +276,30 @@ class Reference:
             return "hop-limit"
         return None
 
-    def _arrive(self, output: int, taint: Taint, hops: dict[int, int]) -> None:
+    def _arrive(self, output: int, taint: Taint, hops: dict[str, int]) -> None:
         marks: dict[int, int] = {}
-        for mark in self.question.marks:
+        for report, mark in [(report, mark) for report, marks in enumerate(self.reports) for mark in marks]:
             if mark.output == output:
                 amount = self.values[output] if mark.amount is None else mark.amount
-                claim = self.names.index(mark.claim)
-                marks[claim] = max(amount, marks.get(claim, 0))
+                marks[report] = max(amount, marks.get(report, 0))
         flowed = self._in_all(taint)
         for claim in sorted(marks):
             self._mark(output, taint, claim, marks[claim])
         sums = self._sums(taint)
-        going = {}
+        going, younger = {}, {}
+        naming = {self.names[report] for report in marks}
         for claim in sums:
-            hop = 0 if claim in marks else hops[claim]
-            end = self._end(output, flowed, hop, named=claim in marks)
+            named = self.names[claim] in naming
+            hop = 0 if named else hops[self.names[claim]]
+            end = self._end(output, flowed, hop, named=named)
             if end is None:
                 going[claim] = hop
+                if int(self.columns.output_address[output]) in self.question.stops:  # opened by the claim's oldest mark
+                    younger[claim] = max(claim, min(mark for mark in marks if self._same(mark, claim)))
             else:
                 rows, place, more = end
                 self._write(rows, place, claim, sums, *more)
-        self._wait(output, taint, going)
+        self._wait(output, taint, going, younger)
 
     def _end(self, output: int, flowed: int, hop: int, *, named: bool) -> tuple[Counter[Any], Any, Any] | None:
         """Say where money of one claim ends that arrives at an output, if it does; ``named``: by that claim's mark."""
@@ -301,12 +314,18 @@ class Reference:
         reason = self._limit(onward, flowed, hop, named=named)
         return (self.left, (output,), (reason,)) if reason else None
 
+    def _same(self, one: int, other: int) -> bool:
+        return self.names[one] == self.names[other]
+
     def _mark(self, output: int, taint: Taint, claim: int, amount: int) -> None:
         if self.policy is Policy.POISON:
             value = self.values[output]
-            self.marked.append((output, self.names[claim], value, taint.get(claim, 0)))
+            own = [report for report in taint if self._same(report, claim)]
+            self.marked.append((output, self.names[claim], value, value if own else 0))
+            for report in own:
+                del taint[report]
             if value:
-                taint[claim] = value
+                taint[min([claim, *own])] = value
         elif self.policy in ORDERED:
             self._mark_units(output, taint, claim, amount)
         else:
@@ -316,8 +335,8 @@ class Reference:
         again = 0
         for unit in range(amount):
             owner = taint[unit]
-            again += owner == claim
-            if owner is not None and owner != claim:
+            again += owner is not None and self._same(owner, claim)
+            if owner is not None and not self._same(owner, claim):
                 winner, loser = sorted((owner, claim))
                 self.contested[output, self.names[loser], self.names[winner], ""] += 1
             taint[unit] = claim if owner is None else min(owner, claim)
@@ -325,11 +344,15 @@ class Reference:
 
     def _mark_amount(self, output: int, taint: Taint, claim: int, amount: int) -> None:
         """One base unit after the other: its own first, then free ones, then the latest report's, then none."""
-        own = taint.get(claim, 0)
+        own = sum(value for report, value in taint.items() if self._same(report, claim))
+        old = sum(value for report, value in taint.items() if self._same(report, claim) and report <= claim)
         again = min(own, amount)
+        for _ in range(again - old):  # what a later report of the same claim has is as old as this mark
+            taint[max(other for other in taint if taint[other] and self._same(other, claim))] -= 1
+            taint[claim] = taint.get(claim, 0) + 1
         lost: Counter[int] = Counter()
         for _ in range(amount - again):
-            later = [other for other in taint if other > claim and taint[other]]
+            later = [other for other in taint if other > claim and taint[other] and not self._same(other, claim)]
             if sum(taint.values()) < self.values[output]:
                 taint[claim] = taint.get(claim, 0) + 1
             elif later:
@@ -337,7 +360,8 @@ class Reference:
                 taint[claim] = taint.get(claim, 0) + 1
                 self.contested[output, self.names[max(later)], self.names[claim], ""] += 1
             else:
-                winner = next(other for other in sorted(taint) if other < claim and lost[other] < taint[other])
+                earlier = [other for other in sorted(taint) if other < claim and not self._same(other, claim)]
+                winner = next(other for other in earlier if lost[other] < taint[other])
                 lost[winner] += 1
                 self.contested[output, self.names[claim], self.names[winner], ""] += 1
         self.marked.append((output, self.names[claim], amount, again))

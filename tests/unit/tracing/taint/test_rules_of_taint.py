@@ -14,6 +14,7 @@ from strongroom_tracing.taint.errors import BadQuestionError, ConservationError
 from strongroom_tracing.taint.machine import layout
 from strongroom_tracing.taint.model import Direction, Fees, Limits, Mark, Policy, Question
 from strongroom_tracing.taint.service import trace
+from strongroom_tracing.taint.tables import tables
 from tests.unit.tracing import kit
 from tests.unit.tracing.kit import Tx, coinbase
 
@@ -250,6 +251,21 @@ def test_questions_that_make_no_sense_are_refused() -> None:
     ):
         with pytest.raises(BadQuestionError):
             ask(merge(), Policy.FIFO, marks, limits=limits)
+
+
+def test_a_carried_fee_that_a_limit_ends_is_left_and_not_lost() -> None:
+    columns = kit.columns_of([[coinbase(100)], [coinbase(60), Tx([0], [(90, 1)])]], chain=UNHEARD)
+    fee = columns.outputs + 2
+    for limits, reason in ((Limits(hops=1), "hop-limit"), (Limits(smallest=11), "below-threshold")):
+        answer = ask(columns, Policy.FIFO, [Mark("theft", 0)], fees=Fees.CARRIED, limits=limits)
+        assert answer.fees == ()
+        assert [(row.output, row.value, row.reason) for row in answer.left] == [(fee, 10, reason)]
+        assert answer.totals()["theft"]["left"] == 10
+        (row,) = tables(columns, answer)["left"].to_pylist()
+        assert (row["output"], row["height"]) == (f"fee of {columns.txid_text(2)}", columns.first_height + 1)
+    poison = ask(columns, Policy.POISON, [Mark("a", 0), Mark("b", 0)], fees=Fees.CARRIED, limits=Limits(hops=1))
+    assert [(row.output, row.claim) for row in poison.left] == [(fee, "a")]
+    assert (fee, "b", "a") in [(row.output, row.claim, row.winner) for row in poison.contested]
 
 
 def test_columns_out_of_order_are_refused() -> None:

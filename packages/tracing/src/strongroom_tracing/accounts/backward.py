@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from strongroom_tracing.accounts.answer import AccountAnswer
-from strongroom_tracing.accounts.assembling import NONE
+from strongroom_tracing.accounts.columns import NONE
 from strongroom_tracing.accounts.forward import Progress
 from strongroom_tracing.accounts.lots import OPENING, Lot, shares
 from strongroom_tracing.accounts.model import Conversion, Origin, Question, Reason
@@ -48,7 +48,7 @@ class Backward:
     def run(self) -> AccountAnswer:
         """Follow everything to its beginning."""
         for row, marks in self._asked.marks.items():
-            asset = self._data.assets[int(self._data.payee_asset[row])]
+            asset = self._data.numbers.asset(self._data.at(row).payee_asset)
             for claim, amount in marks:
                 self._rows.marked[self._rows.claim(claim), asset] += amount
                 self._want(row, [Want(claim, 0, amount)], 0)
@@ -73,7 +73,7 @@ class Backward:
             wants = [want for want in wants if want.claim not in have]
         self._wants[row] += wants
         self._hops[row] = min(hops, self._hops.get(row, hops))
-        tx = int(self._data.tx[row])
+        tx = self._data.tx_of(row)
         if tx not in self._queued:
             self._queued.add(tx)
             heapq.heappush(self._due, -tx)
@@ -122,16 +122,16 @@ class Backward:
 
     def _send_on(self, key: Key, row: int, want: Want, hops: int) -> None:
         first = self._limits.block
-        if first is not None and int(self._data.block[row]) < first:
+        if first is not None and self._data.height_of(row) < first:
             self._rows.add_left(key, row, Reason.BLOCK_LIMIT, {want.claim: want.amount})
         else:
             self._want(row, [want], hops)
 
     def _within_limits(self, step: Step, wants: list[Want], hops: int) -> list[Want]:
         limits, claims = self._limits, by_claim(wants)
-        least = limits.smallest.get(self._data.assets[step.payer_asset], 0)
+        least = limits.smallest.get(self._data.numbers.asset(step.payer_asset), 0)
         reasons = {claim: Reason.BELOW_THRESHOLD for claim, value in claims.items() if value < least}
-        if limits.transfers is not None and len(self._data.sides(*step.source)) > limits.transfers:
+        if limits.transfers is not None and self._data.is_busy(*step.source, limits.transfers):
             reasons = dict.fromkeys(claims, Reason.BUSY)
         if limits.hops is not None and hops > limits.hops:
             reasons = dict.fromkeys(claims, Reason.HOP_LIMIT)
@@ -174,11 +174,11 @@ class Backward:
 
     def _over_bridge(self, step: Step, wants: list[Want]) -> None:
         row, bridge = self._bridges[step.row]
-        value = self._data.value(row)
-        found = in_proportion(self._policy, wants, [value], step.value)[0]
+        paid_in = self._data.at(row)
+        found = in_proportion(self._policy, wants, [paid_in.value], step.value)[0]
         paid_by = by_claim(found)
         amounts = {claim: (paid_by.get(claim, 0), got) for claim, got in by_claim(wants).items()}
-        key = (int(self._data.payee[row]), int(self._data.payee_asset[row]))
+        key = (paid_in.payee, paid_in.payee_asset)
         self._rows.add_converted(step.row, Conversion.BRIDGE, key, step.payee_asset, amounts, bridge)
         if found:
             self._want(row, found, self._hops[step.row] + 1)

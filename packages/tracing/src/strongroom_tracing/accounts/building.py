@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from strongroom_tracing.accounts import store
-from strongroom_tracing.accounts.errors import AccountsError, ForeignChainError, ReorgedError
+from strongroom_tracing.accounts.errors import ForeignChainError, IndexBusyError, ReorgedError
 from strongroom_tracing.accounts.model import BlockTransfers, Status
 from strongroom_tracing.accounts.parquet import blocks_of
 from strongroom_tracing.accounts.store import RANGE_BLOCKS, Manifest, Range
@@ -55,7 +55,7 @@ def build(
     source changes again and again while it is read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder):
+    with only_one(folder):
         manifest = store.load_manifest(folder) or Manifest(source.chain, source.traced, "", ())
         if (manifest.chain, manifest.traced) != (source.chain, source.traced):
             message = (
@@ -86,13 +86,14 @@ def _follow(
 
 
 @contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path) -> Iterator[None]:
+    """Let no other builder work on a folder meanwhile. Raises ``IndexBusyError``."""
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = f"another process builds {folder}: wait for it"
-            raise AccountsError(message) from None
+            raise IndexBusyError(message) from None
         yield
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from strongroom_tracing.accounts.errors import QuestionError, SourceError
+from strongroom_tracing.accounts.errors import QuestionError, SourceError, UnknownTransferError
 from strongroom_tracing.accounts.genuine import Genuine, Token
 from strongroom_tracing.accounts.model import Bridge, Limits, Mark, Question
 from strongroom_tracing.accounts.service import marks_into
@@ -66,38 +66,64 @@ class Case:
 
     def question(
         self, transfers: Transfers, policy: Policy, direction: Direction, *, stops: Mapping[str, str] | None = None,
-        hops: int | None = None, block: int | None = None, busy: int | None = None, swap_events: bool = False,
+        smallest: Mapping[str, int] | None = None, absent: list[str] | None = None, hops: int | None = None,
+        block: int | None = None, busy: int | None = None, swap_events: bool = False,
     ) -> Question:  # fmt: skip
-        """Make the question; ``stops`` (of tags) give way to those of the case. Raises ``QuestionError``."""
+        """Make the question; ``stops`` (of tags) give way to those of the case, ``smallest`` goes before its own.
+
+        ``absent``: marks and bridges whose transfers the index does not have are left out, and noted in it. Raises
+        ``QuestionError``, ``UnknownTransferError``.
+        """
         data = self._data
         try:
-            smallest = {asset: number(amount) for asset, amount in data.get("smallest", {}).items()}
+            least = {asset: number(amount) for asset, amount in data.get("smallest", {}).items()}
             return Question(
                 policy=policy,
                 direction=direction,
-                marks=self._marks(transfers),
+                marks=self._marks(transfers, absent),
                 stops={**(stops or {}), **data.get("stops", {})},
                 pools=data.get("pools", {}),
-                bridges=tuple(Bridge(**one) for one in data.get("bridges", ())),
+                bridges=self._bridges(transfers, absent),
                 openings={(one["address"], one["asset"]): number(one["amount"]) for one in data.get("openings", ())},
-                limits=Limits(hops, smallest, block, busy),
+                limits=Limits(hops, least | {**(smallest or {})}, block, busy),
                 swap_events=swap_events,
             )
         except (TypeError, KeyError, AttributeError, SourceError) as error:
             message = f"a part of the case is not whole: {error}"
             raise QuestionError(message) from None
 
-    def _marks(self, transfers: Transfers) -> tuple[Mark, ...]:
+    def _bridges(self, transfers: Transfers, absent: list[str] | None) -> tuple[Bridge, ...]:
+        found = []
+        for one in (Bridge(**data) for data in self._data.get("bridges", ())):
+            gone = [name for name in (one.paid_in, one.paid_out) if absent is not None and not _has(transfers, name)]
+            if absent is not None and gone:
+                absent += [f"{name} of a bridge" for name in gone]
+            else:
+                found.append(one)
+        return tuple(found)
+
+    def _marks(self, transfers: Transfers, absent: list[str] | None) -> tuple[Mark, ...]:
         marks = [
             Mark(one["claim"], one["transfer"], None if one.get("amount") is None else number(one["amount"]))
             for one in self._data.get("marks", ())
         ]
         for one in self._data.get("thieves", ()):
             marks += marks_into(transfers, **one)
+        if absent is not None:
+            absent += [f"{mark.transfer} of {mark.claim}" for mark in marks if not _has(transfers, mark.transfer)]
+            return tuple(mark for mark in marks if _has(transfers, mark.transfer))
         if not marks:
             message = "nothing in the index is marked: no payment came to the thieves' addresses in those blocks"
             raise QuestionError(message)
         return tuple(marks)
+
+
+def _has(transfers: Transfers, name: str) -> bool:
+    try:
+        transfers.find(name)
+    except UnknownTransferError:
+        return False
+    return True
 
 
 def _no_float(text: str) -> Any:

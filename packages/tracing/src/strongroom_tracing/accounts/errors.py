@@ -41,6 +41,12 @@ class BrokenIndexError(AccountsError):
     code = "accounts-broken-index"
 
 
+class IndexBusyError(AccountsError):
+    """Another process builds the index."""
+
+    code = "accounts-index-busy"
+
+
 class UnknownTransferError(AccountsError):
     """No transfer of that name is in the index."""
 
@@ -51,6 +57,12 @@ class QuestionError(AccountsError):
     """A question that contradicts itself or the index."""
 
     code = "accounts-question"
+
+
+class OutOfRangeError(QuestionError):
+    """A number of a question beyond what any chain has."""
+
+    code = "accounts-out-of-range"
 
 
 class NotConservedError(AccountsError):

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from strongroom_tracing.accounts.answer import AccountAnswer, Contested, Unknown
-from strongroom_tracing.accounts.assembling import NONE
+from strongroom_tracing.accounts.columns import NONE
 from strongroom_tracing.accounts.lots import CLEAN, SHORT, UNKNOWN, Lot, by_source, joined
 from strongroom_tracing.accounts.marking import marked
 from strongroom_tracing.accounts.model import Bridge, Conversion, Question, Reason
@@ -70,7 +70,7 @@ class Forward:
     def run(self) -> AccountAnswer:
         """Follow everything to its end."""
         for row in self._asked.marks:
-            self._queue(int(self._data.tx[row]))
+            self._queue(self._data.tx_of(row))
         while self._due:
             tx = heapq.heappop(self._due)
             if self._beyond(tx):
@@ -94,7 +94,7 @@ class Forward:
 
     def _beyond(self, tx: int) -> bool:
         last = self._limits.block
-        return last is not None and int(self._data.block[self._data.tx_first[tx]]) > last
+        return last is not None and self._data.height_of(self._data.rows_of_tx(tx)[0].number) > last
 
     def _visit(self, tx: int) -> None:
         self._visited += 1
@@ -104,13 +104,13 @@ class Forward:
         for step in this.steps:
             self._follow(step)
         self._record_swaps(this)
-        end = int(self._data.tx_first[tx + 1]) * 2
+        end = self._data.end_of_tx(tx) * 2
         for key in {key for step in this.steps for key in (step.source, step.target)}:
             watched = self._watched.get(key)
             if watched is not None:
                 place = int(np.searchsorted(watched.sides, end))
                 if place < len(watched.sides):
-                    self._queue(int(self._data.tx[watched.sides[place] // 2]))
+                    self._queue(self._data.tx_of(watched.sides[place] // 2))
 
     def _follow(self, step: Step) -> None:
         lots, hops = self._paid(step)
@@ -144,7 +144,7 @@ class Forward:
         """Let a holding pay: under TIHO together all that it pays in this chain tx before money comes in."""
         rows = [step.row]
         if self._policy == Policy.TIHO:
-            end = int(self._data.tx_first[int(self._data.tx[step.row]) + 1])
+            end = self._data.end_of_tx(self._data.tx_of(step.row))
             place = int(np.searchsorted(watched.sides, step.row * 2)) + 1
             while place < len(watched.sides) and watched.sides[place] % 2 == 0 and watched.sides[place] // 2 < end:
                 rows.append(watched.sides[place] // 2)
@@ -153,7 +153,7 @@ class Forward:
         watched.planned.update(zip(rows, paid, strict=True))
 
     def _marked(self, step: Step, lots: list[Lot]) -> list[Lot]:
-        asset = self._data.assets[step.payee_asset]
+        asset = self._data.numbers.asset(step.payee_asset)
         name = self._data.name(step.row)
         for claim, amount in sorted(self._asked.marks[step.row]):
             lots, put, lost = marked(self._policy, lots, claim, amount)
@@ -213,9 +213,9 @@ class Forward:
         if limits.hops is not None and hops > limits.hops:
             return dict.fromkeys(claims, Reason.HOP_LIMIT)
         known = limits.transfers is None or step.target in self._watched
-        if not known and len(self._data.sides(*step.target)) > (limits.transfers or 0):
+        if not known and self._data.is_busy(*step.target, limits.transfers or 0):
             return dict.fromkeys(claims, Reason.BUSY)
-        least = limits.smallest.get(self._data.assets[step.payee_asset], 0)
+        least = limits.smallest.get(self._data.numbers.asset(step.payee_asset), 0)
         return {claim: Reason.BELOW_THRESHOLD for claim, value in claims.items() if value < least}
 
     def _watch(self, step: Step, hops: int) -> _Watched:
@@ -254,7 +254,7 @@ class Forward:
         out, bridge = self._asked.bridges_in[step.row]
         if claimed(lots):
             self._carried[out] = _Carried(lots, hops, step, bridge)
-            self._queue(int(self._data.tx[out]))
+            self._queue(self._data.tx_of(out))
 
     def _bridged(self, step: Step, carried: _Carried) -> tuple[list[Lot], int]:
         lots = turned(self._policy, carried.lots, step.value)

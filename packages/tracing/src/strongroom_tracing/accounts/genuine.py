@@ -1,7 +1,8 @@
 """Which contracts are believed: an allow-list by address, since a name and a symbol are free for everybody to take.
 
-In the first hop of the theft at Bybit 17 of 20 groups of tokens were fakes, with names such as stETH with a Cyrillic T
-and transfers made up to look like those of the thief. What is not on the list moves no money here.
+In the first hop of the theft at Bybit 17 of 20 groups of tokens are reported to be fakes, with names such as stETH with
+a Cyrillic T and transfers made up to look like those of the thief. (Of the 255 rows of that export we have 52: all 3
+genuine contracts, and 4 fakes.) What is not on the list moves no money here.
 """
 
 from __future__ import annotations

@@ -21,15 +21,16 @@ from strongroom_tracing.accounts.answer import (
     Source,
     Unknown,
 )
-from strongroom_tracing.accounts.assembling import NONE
-from strongroom_tracing.accounts.errors import QuestionError
+from strongroom_tracing.accounts.errors import OutOfRangeError, QuestionError
 from strongroom_tracing.accounts.lots import Lot
-from strongroom_tracing.accounts.model import Bridge, Conversion, Kind, Mark, Question
+from strongroom_tracing.accounts.model import Bridge, Conversion, Kind, Limits, Mark, Question
 from strongroom_tracing.accounts.policies import claimed
 from strongroom_tracing.accounts.steps import Key, Step
 from strongroom_tracing.accounts.transfers import Transfers
 
 _PERCENT = range(101)
+_COUNTS = range(2**62 + 1)  # as on chains of coins; no chain comes near
+_AMOUNTS = range(2**256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Asked:
 
 
 def read_question(transfers: Transfers, question: Question) -> Asked:
-    """Look up what a question names. Raises ``QuestionError``, ``UnknownTransferError``."""
+    """Look up what a question names. Raises ``QuestionError`` (also ``OutOfRangeError``), ``UnknownTransferError``."""
+    _check_limits(question.limits)
     claims = tuple(dict.fromkeys(mark.claim for mark in question.marks))
     marks: dict[int, list[tuple[int, int]]] = {}
     for mark in question.marks:
@@ -62,13 +64,26 @@ def read_question(transfers: Transfers, question: Question) -> Asked:
     )
 
 
+def _check_limits(limits: Limits) -> None:
+    counts = (("hops", limits.hops), ("block", limits.block), ("transfers", limits.transfers))
+    for name, value in counts:
+        if value is not None and value not in _COUNTS:
+            message = f"limits.{name} is not from 0 to {_COUNTS[-1]}; leave it out where there is no limit"
+            raise OutOfRangeError(message)
+    for asset, value in limits.smallest.items():
+        if value not in _AMOUNTS:
+            message = f"limits.smallest of {asset:.120} is no amount of base units: from 0 to 2**256 - 1"
+            raise OutOfRangeError(message)
+
+
 def _mark(transfers: Transfers, mark: Mark) -> tuple[int, int]:
     row = transfers.find(mark.transfer)
-    if not transfers.moves[row] or transfers.kind[row] == Kind.GAS:
-        why = transfers.reason(row) or "it is gas, or part of a wrap that its own event stands for"
+    this = transfers.at(row)
+    if not this.moves or this.kind == Kind.GAS:
+        why = this.reason or "it is gas, or part of a wrap that its own event stands for"
         message = f"{mark.transfer} moves no money that can be followed: {why}"
         raise QuestionError(message)
-    value = transfers.value(row)
+    value = this.value
     amount = value if mark.amount is None else mark.amount
     if not 0 < amount <= value:
         message = f"{mark.transfer} moved {value} base units; {amount} of it cannot be marked"
@@ -77,13 +92,13 @@ def _mark(transfers: Transfers, mark: Mark) -> tuple[int, int]:
 
 
 def _places(transfers: Transfers, text: str) -> list[tuple[int, int]]:
-    """Give (chain, address) for an address on every chain, or a CAIP-10 id on its own; none where nobody uses it."""
+    """Give (chain, address) for an address on every chain, or a CAIP-10 id on its own; none where that is not asked."""
     chain, _, address = text.rpartition(":")
     if chain and chain not in transfers.chains:
         return []
     found = transfers.find_address(address)
     chains = [transfers.chains.index(chain)] if chain else range(len(transfers.chains))
-    return [] if found == NONE else [(number, found) for number in chains]
+    return [(number, found) for number in chains]
 
 
 def _bridges(transfers: Transfers, bridges: Iterable[Bridge]) -> dict[int, tuple[int, Bridge]]:
@@ -91,7 +106,7 @@ def _bridges(transfers: Transfers, bridges: Iterable[Bridge]) -> dict[int, tuple
     outs: set[int] = set()
     for bridge in bridges:
         paid, got = transfers.find(bridge.paid_in), transfers.find(bridge.paid_out)
-        if got <= paid or paid in found or got in outs or not (transfers.moves[paid] and transfers.moves[got]):
+        if got <= paid or paid in found or got in outs or not (transfers.at(paid).moves and transfers.at(got).moves):
             message = f"the bridge from {bridge.paid_in} to {bridge.paid_out} pays out earlier than in, or is no pair"
             raise QuestionError(message)
         if bridge.confidence not in _PERCENT or not bridge.evidence.strip():
@@ -108,8 +123,9 @@ def _openings(transfers: Transfers, question: Question) -> dict[Key, int]:
         if amount < 0:
             message = f"an opening balance of {amount} base units cannot be"
             raise QuestionError(message)
-        if asset in transfers.assets:
-            found |= {(at[1], transfers.assets.index(asset)): amount for at in _places(transfers, text)}
+        number = transfers.numbers.find_asset(asset)
+        if number is not None:
+            found |= {(at[1], number): amount for at in _places(transfers, text)}
     return found
 
 
@@ -141,13 +157,13 @@ class Rows:
 
     def where(self, key: Key) -> tuple[str, str]:
         """Write a holding: address, asset."""
-        return self.transfers.address_text(key[0]), self.transfers.assets[key[1]]
+        return self.transfers.address_text(key[0]), self.transfers.numbers.asset(key[1])
 
     def add_moves(self, step: Step, claims: Mapping[int, int]) -> None:
         """Note what a transfer moved of claims."""
         name = self.transfers.name(step.row)
         payer, payee = self.transfers.address_text(step.payer), self.transfers.address_text(step.payee)
-        asset = self.transfers.assets[step.payee_asset]
+        asset = self.transfers.numbers.asset(step.payee_asset)
         for claim, value in claims.items():
             self.moves.append(Move(step.row, name, payer, payee, asset, self.claim(claim), value))
 
@@ -179,7 +195,7 @@ class Rows:
         address, asset_in = self.where(paid_in)
         basis = (bridge.evidence, bridge.confidence) if bridge else ("within one chain tx", 100)
         for claim, (paid, got) in amounts.items():
-            name, out = self.transfers.name(row), self.transfers.assets[asset_out]
+            name, out = self.transfers.name(row), self.transfers.numbers.asset(asset_out)
             self.converted.append(
                 Converted(name, kind, address, asset_in, out, self.claim(claim), paid, got, *basis)
             )  # fmt: skip
@@ -204,12 +220,12 @@ class Rows:
     def _ignored(self, *, backward: bool) -> tuple[IgnoredTransfer, ...]:
         found = []
         data = self.transfers
-        for row in data.ignored_at(sorted(self.touched)).tolist():
-            ends = (int(data.sender[row]), int(data.recipient[row]))
+        for row in data.ignored_at(sorted(self.touched)):
+            ends = (row.sender, row.recipient)
             since = [self.touched[end] for end in ends if end in self.touched]
-            if not any(row <= first if backward else row >= first for first in since):
+            if not any(row.number <= first if backward else row.number >= first for first in since):
                 continue
             sender, recipient = (data.address_text(end) for end in ends)
-            asset = data.assets[int(data.asset[row])]
-            found.append(IgnoredTransfer(data.name(row), sender, recipient, asset, data.reason(row), data.value(row)))
+            name, asset = data.name(row.number), data.numbers.asset(row.asset)
+            found.append(IgnoredTransfer(name, sender, recipient, asset, row.reason, row.value))
         return tuple(sorted(found))

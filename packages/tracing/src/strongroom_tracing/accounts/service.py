@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
-
 from strongroom_tracing.accounts import building, store
 from strongroom_tracing.accounts.answer import AccountAnswer
-from strongroom_tracing.accounts.assembling import NONE, ChainTables
 from strongroom_tracing.accounts.backward import Backward
 from strongroom_tracing.accounts.building import BlockSource
+from strongroom_tracing.accounts.chains import ChainPart, ChainTables
 from strongroom_tracing.accounts.errors import BrokenIndexError
 from strongroom_tracing.accounts.forward import Forward
 from strongroom_tracing.accounts.genuine import Genuine
@@ -42,15 +40,40 @@ def open_indexes(*folders: Path, genuine: Genuine | None = None) -> Transfers:
 
     Raises ``BrokenIndexError`` where there is none or its files are not what its manifest says, ``QuestionError``.
     """
-    chains = []
-    for folder in folders:
+    return Transfers([_part(folder) for folder in folders], genuine)
+
+
+def _part(folder: Path) -> ChainPart:
+    """Map an index's columns. A builder may commit meanwhile, and remove what the manifest before it named."""
+    manifest = store.load_manifest(folder)
+    while manifest is not None:
+        try:
+            ranges = tuple(store.map_columns(folder, one) for one in manifest.ranges)
+        except BrokenIndexError:
+            before, manifest = manifest, store.load_manifest(folder)
+            if manifest == before:
+                raise
+        else:
+            return ChainPart(manifest.chain, ranges, manifest.traced)
+    message = f"there is no index in {folder}: build one first"
+    raise BrokenIndexError(message)
+
+
+def check(folder: Path) -> Status:
+    """Read every file of an index and compare it with its name. Raises ``BrokenIndexError`` for the first damaged.
+
+    No builder may be at work meanwhile (``IndexBusyError``).
+    """
+    with building.only_one(folder):
         manifest = store.load_manifest(folder)
         if manifest is None:
             message = f"there is no index in {folder}: build one first"
             raise BrokenIndexError(message)
-        transfers, blocks = (store.read_all(folder, manifest, kind) for kind in ("transfers", "blocks"))
-        chains.append(ChainTables(manifest.chain, transfers, blocks, manifest.traced))
-    return Transfers(chains, genuine)
+        for one in manifest.ranges:
+            for kind in store.TABLES:
+                store.read(folder, kind, one)
+            store.map_columns(folder, one).check()
+        return manifest.status()
 
 
 def in_memory(
@@ -58,7 +81,8 @@ def in_memory(
     traced: bool = True,
 ) -> Transfers:  # fmt: skip
     """Make transfers that can be asked without a folder, such as those of somebody's table."""
-    return Transfers([ChainTables(chain, transfers_table(transfers), blocks_table(list(blocks)), traced)], genuine)
+    tables = ChainTables(chain, transfers_table(transfers), blocks_table(list(blocks)), traced)
+    return Transfers([tables.part()], genuine)
 
 
 def trace(transfers: Transfers, question: Question, progress: Progress | None = None) -> AccountAnswer:
@@ -79,11 +103,11 @@ def marks_into(
     who = transfers.find_address(address)
     wanted = None if assets is None else frozenset(assets)
     found = []
-    for row in np.flatnonzero((transfers.payee == who) & (transfers.payer != who)).tolist() if who != NONE else ():
-        asset = transfers.assets[int(transfers.payee_asset[row])]
-        if transfers.kind[row] == Kind.TIP:
+    for side in transfers.sides(who, None).tolist():
+        row = transfers.at(side // 2)
+        if side % 2 == 0 or row.payer == who or row.kind == Kind.TIP:
             continue
-        block = int(transfers.block[row])
+        asset, block = transfers.numbers.asset(row.payee_asset), transfers.height_of(row.number)
         if block >= since and (until is None or block <= until) and (wanted is None or asset in wanted):
-            found.append(Mark(claim, transfers.name(row)))
+            found.append(Mark(claim, transfers.name(row.number)))
     return tuple(found)

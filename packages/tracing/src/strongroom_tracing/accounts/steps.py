@@ -16,8 +16,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from strongroom_tracing.accounts.assembling import NONE
+from strongroom_tracing.accounts.columns import NONE
 from strongroom_tracing.accounts.model import NOBODY, Kind
+from strongroom_tracing.accounts.rows import Row
 from strongroom_tracing.accounts.transfers import Transfers
 
 Key = tuple[int, int]  # a holding: address number, asset number
@@ -87,26 +88,25 @@ def plan(transfers: Transfers, tx: int, pools: Collection[int], *, swap_events: 
     rows = transfers.rows_of_tx(tx)
     here = set(pools)
     if swap_events:
-        here |= {int(transfers.sender[row]) for row in rows if transfers.kind[row] == Kind.SWAP}
-    nobody = transfers.find_address_bytes(NOBODY)
-    steps = [_step(transfers, row, here, nobody) for row in rows if transfers.moves[row]]
-    crossings = {pool: found for pool in sorted(here) if (found := _crossing(steps, pool)) is not None}
+        here |= {row.sender for row in rows if row.kind == Kind.SWAP}
+    nobody = transfers.numbers.address(NOBODY)
+    steps = [_step(transfers, row, here, nobody) for row in rows if row.moves]
+    crossings = {pool: found for pool in sorted(here) if (found := _crossing(transfers, steps, pool)) is not None}
     return Plan(tuple(_arranged(steps, crossings)), crossings)
 
 
-def _step(transfers: Transfers, row: int, pools: Collection[int], nobody: int) -> Step:
-    payer, payee = int(transfers.payer[row]), int(transfers.payee[row])
-    payer_asset, payee_asset = int(transfers.payer_asset[row]), int(transfers.payee_asset[row])
-    if transfers.kind[row] == Kind.TOKEN:
-        maker = int(transfers.contract_of[payer_asset])
+def _step(transfers: Transfers, row: Row, pools: Collection[int], nobody: int) -> Step:
+    payer, payee = row.payer, row.payee
+    if row.kind == Kind.TOKEN:
+        maker = transfers.numbers.contract_of(row.payer_asset)
         if payer == NONE and maker in pools:
             payer = maker
         elif payee == nobody and maker in pools:
             payee = maker
-    return Step(row, payer, payer_asset, payee, payee_asset, transfers.value(row))
+    return Step(row.number, payer, row.payer_asset, payee, row.payee_asset, row.value)
 
 
-def _crossing(steps: Sequence[Step], pool: int) -> Crossing | None:
+def _crossing(transfers: Transfers, steps: Sequence[Step], pool: int) -> Crossing | None:
     net: dict[int, int] = defaultdict(int)
     steps = [step for step in steps if step.payer != step.payee]  # what it wraps for itself is its own affair
     for step in steps:
@@ -115,7 +115,7 @@ def _crossing(steps: Sequence[Step], pool: int) -> Crossing | None:
         if step.payer == pool:
             net[step.payer_asset] -= step.value
     gained = [asset for asset in net if net[asset] > 0]
-    lost = sorted(asset for asset in net if net[asset] < 0)
+    lost = sorted((asset for asset in net if net[asset] < 0), key=transfers.numbers.rank)
     if len(gained) != 1 or not lost:
         return None
     return Crossing(

@@ -3,6 +3,7 @@
     manifest.json                                     replaced in one step, after everything that it names
     blocks/height=<first>/<sha256>.parquet            one file for each range of blocks, named by its content
     transfers/height=<first>/<sha256>.parquet
+    columns/height=<first>/<sha256 of its header>.columns    the working set; see columns.py
 
 A file that the manifest does not name is left from a run that died, and is removed. The last range is written anew as
 it grows. So the folder is the same, byte for byte, however often the build was interrupted.
@@ -24,14 +25,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from strongroom_tracing.accounts.columns import Columns, arrays_of, packed
 from strongroom_tracing.accounts.errors import BrokenIndexError
 from strongroom_tracing.accounts.model import Block, BlockTransfers, Status
 from strongroom_tracing.accounts.parquet import BLOCKS, TRANSFERS, blocks_of, blocks_table, transfers_table
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 RANGE_BLOCKS: Final = 1000
-_SCHEMAS: Final = {"blocks": BLOCKS, "transfers": TRANSFERS}
+TABLES: Final = {"blocks": BLOCKS, "transfers": TRANSFERS}
+COLUMNS: Final = "columns"
+_KINDS: Final = (*TABLES, COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Range:
     rows: int
     blocks: str
     transfers: str
+    columns: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,34 +113,38 @@ def _replace(path: Path, data: bytes) -> None:
 
 def path_of(folder: Path, kind: str, height: int, digest: str) -> Path:
     """Say where a range's file is."""
-    return folder / kind / f"height={height:012d}" / f"{digest}.parquet"
+    return folder / kind / f"height={height:012d}" / f"{digest}.{COLUMNS if kind == COLUMNS else 'parquet'}"
 
 
 def write_range(folder: Path, height: int, blocks: Sequence[BlockTransfers]) -> Range:
-    """Write both files of a range; they count once a manifest names them."""
+    """Write the files of a range; they count once a manifest names them."""
     rows = transfers_table(row for one in blocks for row in one.transfers)
     heads = [one.block for one in blocks]
-    return _range(folder, height, heads, rows)
+    return write_tables(folder, height, heads, rows)
 
 
 def extend_range(folder: Path, known: Range, blocks: Sequence[BlockTransfers]) -> Range:
     """Write a range anew with more blocks."""
     heads = blocks_of(read(folder, "blocks", known)) + [one.block for one in blocks]
     fresh = transfers_table(row for one in blocks for row in one.transfers)
-    return _range(folder, known.height, heads, pa.concat_tables([read(folder, "transfers", known), fresh]))
+    return write_tables(folder, known.height, heads, pa.concat_tables([read(folder, "transfers", known), fresh]))
 
 
 def cut_range(folder: Path, known: Range, last: int) -> Range:
     """Write a range anew up to a block."""
     heads = [block for block in blocks_of(read(folder, "blocks", known)) if block.height <= last]
     table = read(folder, "transfers", known)
-    return _range(folder, known.height, heads, table.filter(pc.less_equal(table["block"], last)))
+    return write_tables(folder, known.height, heads, table.filter(pc.less_equal(table["block"], last)))
 
 
-def _range(folder: Path, height: int, heads: Sequence[Block], rows: Any) -> Range:
+def write_tables(folder: Path, height: int, heads: Sequence[Block], rows: Any) -> Range:
+    """Write the files of a range from its table of transfers (pyarrow), sorted."""
+    blocks, transfers = blocks_table(heads), rows.combine_chunks()
+    digest, data = packed(arrays_of(transfers, blocks))
     names = {
-        "blocks": _write(folder, "blocks", height, blocks_table(heads)),
-        "transfers": _write(folder, "transfers", height, rows.combine_chunks()),
+        "blocks": _write(folder, "blocks", height, blocks),
+        "transfers": _write(folder, "transfers", height, transfers),
+        COLUMNS: _keep(path_of(folder, COLUMNS, height, digest), data, digest),
     }
     return Range(height, heads[0].height, heads[-1].height, rows.num_rows, **names)
 
@@ -145,7 +154,10 @@ def _write(folder: Path, kind: str, height: int, table: Any) -> str:
     pq.write_table(table, buffer, compression="zstd", use_dictionary=["sender", "recipient", "contract"])
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()
-    path = path_of(folder, kind, height, digest)
+    return _keep(path_of(folder, kind, height, digest), data, digest)
+
+
+def _keep(path: Path, data: bytes, digest: str) -> str:
     if not path.exists():
         _replace(path, data)
     return digest
@@ -161,19 +173,18 @@ def read(folder: Path, kind: str, known: Range) -> Any:
     if hashlib.sha256(data).hexdigest() != getattr(known, kind):
         message = f"{path} is missing or damaged: put it back, or build the index anew"
         raise BrokenIndexError(message)
-    return pq.read_table(io.BytesIO(data), schema=_SCHEMAS[kind])
+    return pq.read_table(io.BytesIO(data), schema=TABLES[kind])
 
 
-def read_all(folder: Path, manifest: Manifest, kind: str) -> Any:
-    """Read the whole of a table."""
-    tables = [read(folder, kind, one) for one in manifest.ranges]
-    return pa.concat_tables(tables) if tables else _SCHEMAS[kind].empty_table()
+def map_columns(folder: Path, known: Range) -> Columns:
+    """Map a range's working set into memory; what of it is touched is checked. Raises ``BrokenIndexError``."""
+    return Columns.opened(path_of(folder, COLUMNS, known.height, known.columns), known.columns)
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Remove what the manifest does not name."""
-    named = {path_of(folder, kind, one.height, getattr(one, kind)) for one in manifest.ranges for kind in _SCHEMAS}
-    for kind in _SCHEMAS:
+    named = {path_of(folder, kind, one.height, getattr(one, kind)) for one in manifest.ranges for kind in _KINDS}
+    for kind in _KINDS:
         for path in sorted((folder / kind).glob("height=*/*")):
             if path not in named:
                 path.unlink()

@@ -1,129 +1,146 @@
-"""The transfers of one or more account chains in memory, numbered in the order in which they are followed."""
+"""The transfers of one or more account chains, numbered in the order in which they are followed.
+
+Nothing is read but what is asked for: the columns are mapped into memory (``columns``), and chain txs are read one by
+one as a trace comes to them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from strongroom_tracing.accounts.assembling import IGNORED, NONE, ChainTables, Ints, Raw, assemble, fixed, interleave
-from strongroom_tracing.accounts.assembling import ignored as ignored_rows
+from strongroom_tracing.accounts import finding
+from strongroom_tracing.accounts.chains import Chain, ChainPart
+from strongroom_tracing.accounts.columns import NONE, Ints
 from strongroom_tracing.accounts.errors import QuestionError, UnknownTransferError
-from strongroom_tracing.accounts.genuine import Genuine, coin_asset
-from strongroom_tracing.accounts.model import ADDRESS_BYTES, NOBODY, WORD_BYTES, Kind
+from strongroom_tracing.accounts.genuine import Genuine
+from strongroom_tracing.accounts.model import Kind
+from strongroom_tracing.accounts.numbering import Numbers
+from strongroom_tracing.accounts.placing import placings
+from strongroom_tracing.accounts.rows import Naming, Row, Tx, read_tx
 
-_PREFIX_BYTES: Final = 8
-_NO_ROWS: Final = np.zeros(0, np.int64)
+_TXS_KEPT: Final = 4096
+_HOLDINGS_KEPT: Final = 256
+_ANSWERS_KEPT: Final = 1 << 16
+_PIECE: Final = 1024  # rows
 
 
 class Transfers:
-    """Rows by number. A holding is an (address number, asset number); ``NONE`` (-1) is nobody.
+    """Rows by number, in the order of time. A holding is an (address number, asset number); ``NONE`` (-1) is nobody.
 
-    Of row r: ``payer[r]`` with ``payer_asset[r]`` pays ``value(r)`` base units to ``payee[r]`` in ``payee_asset[r]``;
-    the assets differ where coin is wrapped. Rows that move nothing have neither; ``reason(r)`` says why, where it
-    matters.
+    For one thread: numbers are given as they are needed.
     """
 
-    def __init__(self, chains: Sequence[ChainTables], genuine: Genuine | None = None) -> None:
-        """Assemble. The time of blocks orders several chains, so each of them has to have its blocks."""
-        if len(chains) > 1 and any(one.blocks.num_rows == 0 for one in chains):
+    def __init__(self, parts: Sequence[ChainPart], genuine: Genuine | None = None) -> None:
+        """Put chains together. The time of blocks orders several, so each of them has to have its blocks."""
+        self.genuine = genuine or Genuine.committed()
+        self._chains = [Chain(part, self.genuine) for part in parts]
+        if len(parts) > 1 and any(len(one.heights) == 0 for one in self._chains):
             message = (
                 "several chains are put in order by the time of their blocks, and one of them comes without blocks"
             )
             raise QuestionError(message)
-        self.genuine = genuine or Genuine.committed()
-        self.chains = tuple(one.chain for one in chains)
-        self.untraced = tuple(one.chain for one in chains if not one.traced)
-        self._data = [_Data(one) for one in chains]
-        raw = assemble(chains)
-        self._paired = interleave(raw, self.genuine)
-        self._raw = raw
-        self.assets = raw.assets
-        self.block, self.unix_time, self.tx, self.kind = raw.block, raw.unix_time, raw.tx, raw.kind
-        self.asset, self.sender, self.recipient = raw.asset, raw.sender, raw.recipient
-        self.contract_of = raw.contract_of
-        self.ignored = ignored_rows(raw, self.genuine)
-        self._set_sides(raw)
-        self.tx_first = np.searchsorted(self.tx, np.arange(self.txs + 1))
+        self.chains = tuple(part.chain for part in parts)
+        self.untraced = tuple(part.chain for part in parts if not part.traced)
+        self.rows = sum(chain.row_base[-1] for chain in self._chains)
+        self.txs = sum(chain.tx_base[-1] for chain in self._chains)
+        self._row_places, self._tx_places = placings(self._chains)
+        self.numbers = Numbers(self.chains)
+        self._naming = Naming(
+            self.numbers.address, self.numbers.asset_of, self.numbers.contract_of,
+            lambda asset: self.numbers.asset(asset) in self.genuine.assets,
+            lambda asset: self.numbers.asset(asset) in self.genuine.wrapping,
+        )  # fmt: skip
+        self._read = lru_cache(_TXS_KEPT)(self._read_tx)
+        self.sides = lru_cache(_HOLDINGS_KEPT)(self._sides)
+        self.is_busy = lru_cache(_ANSWERS_KEPT)(self._is_busy)
 
-    def _set_sides(self, raw: Raw) -> None:
-        moves = (self.ignored == 0) & (raw.kind != Kind.SWAP) & raw.value.any(axis=1)
-        moves[list(self._paired.values())] = False  # the wrap's own row says it
-        payer, payee = raw.sender.copy(), raw.recipient.copy()
-        payer_asset, payee_asset = raw.asset.copy(), raw.asset.copy()
-        wrap, unwrap = raw.kind == Kind.WRAP, raw.kind == Kind.UNWRAP
-        payer[wrap], payee[unwrap] = raw.recipient[wrap], raw.sender[unwrap]
-        coin = np.array([self.assets.index(coin_asset(name)) for name in self.chains], np.int64)
-        payer_asset[wrap], payee_asset[unwrap] = coin[raw.chain[wrap]], coin[raw.chain[unwrap]]
-        nobody = self.find_address_bytes(NOBODY)
-        payer[np.isin(raw.kind, (Kind.TIP, Kind.ISSUED)) | ((raw.kind == Kind.TOKEN) & (raw.sender == nobody))] = NONE
-        payee[raw.kind == Kind.GAS] = NONE
-        payer[~moves], payee[~moves] = NONE, NONE
-        self.moves = moves
-        self.payer, self.payee, self.payer_asset, self.payee_asset = payer, payee, payer_asset, payee_asset
+    def _range_of_row(self, row: int) -> tuple[int, int, int]:
+        """Give the chain, the range, and the row within it."""
+        chain, own = self._row_places.own(row)
+        number = self._chains[chain].range_of_row(own)
+        return chain, number, own - self._chains[chain].row_base[number]
 
-    @property
-    def rows(self) -> int:
-        """How many rows."""
-        return len(self.kind)
+    def _range_of_tx(self, tx: int) -> tuple[int, int, int]:
+        chain, own = self._tx_places.own(tx)
+        number = self._chains[chain].range_of_tx(own)
+        return chain, number, own - self._chains[chain].tx_base[number]
 
-    @property
-    def txs(self) -> int:
-        """How many chain txs (and blocks that pay by themselves)."""
-        return int(self.tx[-1]) + 1 if len(self.tx) else 0
+    def tx_of(self, row: int) -> int:
+        """Give the number of a row's chain tx."""
+        chain, number, at = self._range_of_row(row)
+        here = self._chains[chain]
+        own = here.tx_base[number] + int(here.ranges[number]["row_tx"][at])
+        return int(self._tx_places.over_all(chain, np.array([own]))[0])
+
+    def _read_tx(self, tx: int) -> Tx:
+        chain, number, at = self._range_of_tx(tx)
+        here = self._chains[chain]
+        first = here.row_base[number] + int(here.ranges[number]["tx_first"][at])
+        over_all = int(self._row_places.over_all(chain, np.array([first]))[0])
+        return read_tx(here.ranges[number], at, over_all, chain, self._naming)
+
+    def rows_of_tx(self, tx: int) -> tuple[Row, ...]:
+        """Give the rows of a chain tx."""
+        return self._read(tx).rows
+
+    def end_of_tx(self, tx: int) -> int:
+        """Give the number that follows a chain tx's last row."""
+        found = self._read(tx)
+        return found.first + len(found.rows)
+
+    def at(self, row: int) -> Row:
+        """Give a row."""
+        found = self._read(self.tx_of(row))
+        return found.rows[row - found.first]
 
     def value(self, row: int) -> int:
         """Give what a row moves, in base units."""
-        return int.from_bytes(self._raw.value[row].tobytes(), "big")
+        chain, number, at = self._range_of_row(row)
+        columns = self._chains[chain].ranges[number]
+        if columns["tx_wraps"][columns["row_tx"][at]]:  # rows stand in another order there
+            return self.at(row).value
+        return int.from_bytes(columns["value"][at].tobytes(), "big")
 
-    def rows_of_tx(self, tx: int) -> range:
-        """Give the rows of a chain tx."""
-        return range(int(self.tx_first[tx]), int(self.tx_first[tx + 1]))
+    def height_of(self, row: int) -> int:
+        """Give the height of a row's block."""
+        chain, number, at = self._range_of_row(row)
+        columns = self._chains[chain].ranges[number]
+        return int(columns["tx_block"][columns["row_tx"][at]])
 
-    def address_text(self, address: int) -> str:
-        """Write an address; empty for nobody."""
-        return "" if address == NONE else "0x" + self._raw.addresses[address].tobytes().hex()
-
-    def find_address_bytes(self, address: bytes) -> int:
-        """Give the number of an address, NONE where the index does not have it."""
-        place = int(np.searchsorted(self._address_keys, np.frombuffer(address, f"V{ADDRESS_BYTES}")[0]))
-        found = place < len(self._address_keys) and self._address_keys[place].tobytes() == address
-        return place if found else NONE
-
-    @cached_property
-    def _address_keys(self) -> npt.NDArray[np.void]:
-        return np.ascontiguousarray(self._raw.addresses).view(f"V{ADDRESS_BYTES}").ravel()
-
-    def find_address(self, text: str) -> int:
-        """Give the number of an address written in any case, NONE where the index does not have it."""
-        try:
-            raw = bytes.fromhex(text.lower().removeprefix("0x"))
-        except ValueError:
-            raw = b""
-        if len(raw) != ADDRESS_BYTES:
-            message = f"{text!r:.80} is no address: 0x and 40 hex digits are"
-            raise QuestionError(message)
-        return self.find_address_bytes(raw)
+    def block_hash(self, chain: str, height: int) -> str:
+        """Give the hash of a block in hex; empty where the index does not have it."""
+        return self._chains[self.chains.index(chain)].hash_at(height)
 
     def chain_number(self, row: int) -> int:
         """Give the number of a row's chain."""
-        return int(self._raw.chain[row])
+        return self._row_places.own(row)[0]
 
     def chain_of(self, row: int) -> str:
         """Give a row's chain."""
         return self.chains[self.chain_number(row)]
 
+    def address_text(self, address: int) -> str:
+        """Write an address; empty for nobody."""
+        return "" if address == NONE else "0x" + self.numbers.address_bytes(address).hex()
+
+    def find_address(self, text: str) -> int:
+        """Give the number of an address written in any case. Raises ``QuestionError``."""
+        return self.numbers.find_address(text)
+
     def name(self, row: int) -> str:
         """Write a transfer's name; see model.py."""
-        kind = Kind(int(self.kind[row]))
-        chain = f"{self.chain_of(row)}/" if len(self.chains) > 1 else ""
-        where = str(int(self.block[row])) if kind == Kind.ISSUED else "0x" + self._raw.txid[row].tobytes().hex()
-        return f"{chain}{where}:{kind.part}{int(self._raw.place[row])}"
+        chain, number, at = self._range_of_row(row)
+        columns, this = self._chains[chain].ranges[number], self.at(row)
+        tx = int(columns["row_tx"][at])
+        issued = this.kind == Kind.ISSUED
+        where = str(int(columns["tx_block"][tx])) if issued else "0x" + columns["txid"][tx].tobytes().hex()
+        prefix = f"{self.chains[chain]}/" if len(self.chains) > 1 else ""
+        return f"{prefix}{where}:{this.kind.part}{this.place}"
 
     def find(self, name: str) -> int:
         """Give the row of a transfer's name. Raises ``UnknownTransferError``."""
@@ -141,8 +158,13 @@ class Transfers:
     def _candidates(self, name: str) -> list[int]:
         where = name.rpartition("/")[2].partition(":")[0]
         if where.isdecimal():
-            blocks = (self.block == int(where)) & (self.kind == Kind.ISSUED)
-            return [int(row) for row in np.flatnonzero(blocks)]
+            txs = [
+                self._tx_over_all(chain, base + tx)
+                for chain, one in enumerate(self._chains)
+                for columns, base in zip(one.ranges, one.tx_base, strict=False)
+                for tx in columns.txs_at(int(where))[-1:]  # what a block gives by itself comes last in it
+            ]
+            return sorted(row.number for tx in txs for row in self.rows_of_tx(tx))
         try:
             return self.rows_of_txid(bytes.fromhex(where.removeprefix("0x")))
         except ValueError:
@@ -150,52 +172,112 @@ class Transfers:
 
     def rows_of_txid(self, txid: bytes) -> list[int]:
         """Give the rows of a chain tx by its hash, the whole of which is compared."""
-        keys, order = self._txid_keys
-        key = int.from_bytes(txid[:_PREFIX_BYTES], "big")
-        first, last = (int(np.searchsorted(keys, np.uint64(key), side)) for side in ("left", "right"))
-        found = sorted(int(row) for row in order[first:last])
-        return [row for row in found if self._raw.txid[row].tobytes() == txid]
+        txs = [
+            self._tx_over_all(chain, base + tx)
+            for chain, one in enumerate(self._chains)
+            for columns, base in zip(one.ranges, one.tx_base, strict=False)
+            for tx in columns.find_txid(txid)
+        ]
+        return sorted(row.number for tx in txs for row in self.rows_of_tx(tx))
 
-    @cached_property
-    def _txid_keys(self) -> tuple[npt.NDArray[np.uint64], Ints]:
-        prefixes = np.ascontiguousarray(self._raw.txid[:, :_PREFIX_BYTES]).view(">u8").ravel().astype(np.uint64)
-        order = np.argsort(prefixes, kind="stable")
-        return prefixes[order], order.astype(np.int64)
+    def _tx_over_all(self, chain: int, own: int) -> int:
+        return int(self._tx_places.over_all(chain, np.array([own]))[0])
 
-    @cached_property
-    def _sides(self) -> tuple[Ints, Ints]:
-        """Holdings in order, and beside each a row twice, plus one where money comes in."""
-        out, into = np.flatnonzero(self.payer != NONE), np.flatnonzero(self.payee != NONE)
-        width = len(self.assets)
-        keys = np.concatenate(
-            [self.payer[out] * width + self.payer_asset[out], self.payee[into] * width + self.payee_asset[into]]
-        )
-        entries = np.concatenate([out * 2, into * 2 + 1]).astype(np.int64)
-        order = np.lexsort((entries, keys))
-        return keys[order], entries[order]
+    def _sides(self, address: int, asset: int | None) -> Ints:
+        """Give what an address pays and gets of an asset (None: of any) in order.
 
-    def sides(self, address: int, asset: int) -> Ints:
-        """Give what a holding pays and gets in order: the row times two, plus one where money comes in."""
-        keys, entries = self._sides
-        key = address * len(self.assets) + asset
-        first, last = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
-        return entries[first:last]
+        The row times two, plus one where money comes in.
+        """
+        found = [np.zeros(0, np.int64)]
+        for plain, whole in self._sides_by_range(address, asset):
+            found += [
+                plain,
+                np.array([side for tx in whole for side in self._sides_of_tx(tx, address, asset)], np.int64),
+            ]
+        return np.sort(np.concatenate(found))
 
-    def ignored_at(self, addresses: Sequence[int]) -> Ints:
+    def _is_busy(self, address: int, asset: int, limit: int) -> bool:
+        """Say whether there are more sides than ``limit``, without reading chain txs that need not be read for that."""
+        count, later = 0, dict[int, None]()  # a piece may end within a chain tx
+        for plain, whole in self._sides_by_range(address, asset, 2 * limit + _PIECE):
+            count += len(plain)
+            later |= dict.fromkeys(whole)
+            if count > limit:
+                return True
+        for tx in later:
+            count += len(self._sides_of_tx(tx, address, asset))
+            if count > limit:
+                return True
+        return False
+
+    def _sides_by_range(
+        self, address: int, asset: int | None, piece: int | None = None
+    ) -> Iterator[tuple[Ints, list[int]]]:
+        """Give of each range the sides where nothing wraps, and the chain txs that have to be read for the others.
+
+        ``piece``: look at so many rows at a time, for whoever may have seen enough.
+        """
+        who = self.numbers.address_bytes(address)
+        for chain in range(len(self.chains)) if asset is None else [self.numbers.chain_of_asset(asset)]:
+            here = self._chains[chain]
+            for number, columns in enumerate(here.ranges):
+                at = columns.find_address(who)
+                if at == NONE:
+                    continue
+                nobody = columns.find_address(self.numbers.contract_bytes(chain))
+                contract = None if asset is None else columns.find_address(self.numbers.contract_bytes(asset))
+                touching = columns.touching(at)
+                step = piece or max(1, len(touching))
+                for start in range(0, len(touching), step):
+                    rows = touching[start : start + step]
+                    found = finding.sides_of(columns, rows, at, contract, nobody, here.believed(number)[0])
+                    yield self._over_all(chain, number, *found)
+
+    def _over_all(self, chain: int, number: int, sides: Ints, txs: Ints) -> tuple[Ints, list[int]]:
+        """Number a range's sides and chain txs over all."""
+        here = self._chains[chain]
+        rows = self._row_places.over_all(chain, sides // 2 + here.row_base[number])
+        found: list[int] = self._tx_places.over_all(chain, txs + here.tx_base[number]).tolist()
+        return rows * 2 + sides % 2, found
+
+    def _sides_of_tx(self, tx: int, address: int, asset: int | None) -> list[int]:
+        found = []
+        for row in self.rows_of_tx(tx):
+            if row.payer == address and asset in (None, row.payer_asset):
+                found.append(row.number * 2)
+            if row.payee == address and asset in (None, row.payee_asset):
+                found.append(row.number * 2 + 1)
+        return found
+
+    def ignored_at(self, addresses: Iterable[int]) -> list[Row]:
         """Give the rows at these addresses that are ignored for a reason, in order."""
-        if not addresses:
-            return _NO_ROWS
-        touched = np.isin(self.sender, addresses) | np.isin(self.recipient, addresses)
-        return np.flatnonzero(touched & (self.ignored != 0)).astype(np.int64)
+        found: set[int] = set()
+        for address in addresses:
+            who = self.numbers.address_bytes(address)
+            for chain, one in enumerate(self._chains):
+                for number in range(len(one.ranges)):
+                    found.update(self._ignored_in(chain, number, who))
+        return [self.at(row) for row in sorted(found)]
 
-    def reason(self, row: int) -> str:
-        """Say why a row is ignored; empty where it is not."""
-        number = int(self.ignored[row])
-        return str(IGNORED[number - 1]) if number else ""
+    def _ignored_in(self, chain: int, number: int, who: bytes) -> list[int]:
+        here = self._chains[chain]
+        columns = here.ranges[number]
+        address = columns.find_address(who)
+        if address == NONE:
+            return []
+        rows = finding.ignored_at(columns, address, *here.believed(number))
+        base = here.row_base[number]
+        alone, whole = finding.apart(columns, rows)
+        found: list[int] = self._row_places.over_all(chain, alone + base).tolist()
+        ignored = set(rows.tolist())
+        for tx in whole.tolist():
+            read = self._read(self._tx_over_all(chain, tx + here.tx_base[number]))
+            found += [read.first + place for row, place in read.place_of.items() if row in ignored]
+        return found
 
     def tips(self) -> list[tuple[int, str]]:
         """Give the newest block of each chain: height, hash in hex (empty where only transfers are known)."""
-        return [one.tip for one in self._data]
+        return [one.tip for one in self._chains]
 
     def dataset_hash(self, height: int | None = None) -> str:
         """Name the data: sha256 over each chain's id, first height and the hashes of its blocks up to ``height``.
@@ -203,32 +285,6 @@ class Transfers:
         Of transfers that come without blocks: over the rows themselves.
         """
         digest = hashlib.sha256()
-        for one in self._data:
-            digest.update(one.chain.encode() + b"\0" + one.name(height))
+        for one in self._chains:
+            digest.update(one.name.encode() + b"\0" + one.data(height))
         return digest.hexdigest()
-
-
-class _Data:
-    """What names a chain's data, kept when its tables are not."""
-
-    def __init__(self, tables: ChainTables) -> None:
-        self.chain = tables.chain
-        heights, blocks = tables.blocks["block"], tables.transfers["block"]
-        self._heights = heights.to_numpy()
-        self._hashes = fixed(tables.blocks["hash"], WORD_BYTES)
-        self._rows = b""
-        if len(self._heights):
-            self.tip = int(self._heights[-1]), self._hashes[-1].tobytes().hex()
-            return
-        self.tip = int(blocks[-1].as_py()) if len(blocks) else -1, ""
-        digest = hashlib.sha256()
-        for column in tables.transfers.itercolumns():
-            digest.update(fixed(column, column.type.bit_width // 8).tobytes())
-        self._rows = digest.digest()
-
-    def name(self, height: int | None) -> bytes:
-        """Give the bytes that stand for the data up to a height."""
-        if self._rows:
-            return self._rows
-        count = len(self._heights) if height is None else int(np.searchsorted(self._heights, height, "right"))
-        return struct.pack(">q", int(self._heights[0])) + self._hashes[:count].tobytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from strongroom_tracing.accounts.lots import Lot, shares, split
+from strongroom_tracing.accounts.lots import Lot, shares, split, total
 from strongroom_tracing.taint.model import Policy
 
 
@@ -37,7 +37,8 @@ def passed_on(policy: Policy, wants: Sequence[Want], made_of: Sequence[Lot]) -> 
             amounts = shares([lot.amount for lot in made_of], amount)
             parts = [Lot(lot.source, part) for lot, part in zip(made_of, amounts, strict=True)]
         else:
-            parts = split(made_of, amount)[0]
+            times, rest = divmod(amount, total(made_of))  # more than once where a claim marks what it also led back to
+            parts = [Lot(lot.source, lot.amount * times) for lot in made_of] + split(made_of, rest)[0]
         found += [(lot.source, Want(claim, 0, lot.amount)) for lot in parts if lot.amount]
     return found
 

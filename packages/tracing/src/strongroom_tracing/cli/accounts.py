@@ -1,4 +1,4 @@
-"""`evm index|status|trace`: the same questions on account chains."""
+"""`evm index|status|trace|watch`: the same questions on account chains."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from typing import Annotated, Any, Final
 import pyarrow.parquet as pq
 import typer
 
-from strongroom_core.amounts import Amount
-from strongroom_core.assets import Asset, asset_by_id
-from strongroom_core.errors import InvalidValueError
 from strongroom_tracing.accounts import service
 from strongroom_tracing.accounts.answer import AccountAnswer
 from strongroom_tracing.accounts.building import BlockSource
@@ -25,19 +22,20 @@ from strongroom_tracing.accounts.model import Status
 from strongroom_tracing.accounts.sources.etl import EtlFiles, EtlSource
 from strongroom_tracing.accounts.sources.rpc import RpcSource
 from strongroom_tracing.accounts.tables import tables
+from strongroom_tracing.cli import account_asking as asking
+from strongroom_tracing.cli.account_asking import FOLDER_DEFAULT, Folder, Names
+from strongroom_tracing.cli.account_watch import watch
 from strongroom_tracing.cli.asking import DirectionOption, PolicyOption, Through, store_of
 from strongroom_tracing.cli.context import TAGS_DEFAULT, AsJson, On, TagsFolder, day, emit, note, progress, say, show
 from strongroom_tracing.cli.errors import UsageError
 from strongroom_tracing.provenance import Provenance
 from strongroom_tracing.report.service import report_of_accounts
 from strongroom_tracing.report.service import write as write_report
-from strongroom_tracing.tags.services import stops_by_text
 from strongroom_tracing.taint.model import Direction, Policy
 
 _EXPORTED: Final = ("blocks", "transactions", "logs", "token_transfers", "receipts", "traces")
 evm = typer.Typer(name="evm", help="Account chains: index transfers, and follow money there.", no_args_is_help=True)
-Folder = Annotated[Path, typer.Option("--index", "-i", help="Folder of the index of an account chain.")]
-FOLDER_DEFAULT: Final = Path("trace-evm")
+evm.command()(watch)
 
 
 @evm.command()
@@ -63,9 +61,15 @@ def index(
 
 
 @evm.command()
-def status(folder: Folder = FOLDER_DEFAULT, as_json: AsJson = False) -> None:
+def status(
+    folder: Folder = FOLDER_DEFAULT,
+    check: Annotated[bool, typer.Option("--check", help="Also read every file, and say whether it is whole.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say how far an index is."""
     found = service.status(folder)
+    if found is not None and check:
+        found = service.check(folder)
     if found is None:
         message = f"there is no index in {folder}: `strongroom-trace evm index` builds one"
         raise UsageError(message)
@@ -74,15 +78,16 @@ def status(folder: Folder = FOLDER_DEFAULT, as_json: AsJson = False) -> None:
 
 @evm.command()
 def trace(
-    case: Annotated[Path, typer.Option("--case", "-c", help="File of the case (JSON); docs/tracing-accounts.md.")],
-    folders: Annotated[list[Path], typer.Option("--index", "-i", help="Folder of an index; once for each chain.")],
+    case: asking.CaseFile,
+    folders: asking.Folders,
     tags: TagsFolder = TAGS_DEFAULT,
     policy: PolicyOption = Policy.FIFO,
     direction: DirectionOption = Direction.FORWARD,
-    hops: Annotated[int | None, typer.Option(min=0, help="Follow so many moves; no limit where left out.")] = None,
-    block: Annotated[int | None, typer.Option(min=0, help="Look at no block above this (backward: below).")] = None,
-    busy: Annotated[int | None, typer.Option(min=0, help="Follow no address with more transfers than this.")] = None,
-    swap_events: Annotated[bool, typer.Option(help="Follow swaps at whatever emits a known exchange's event.")] = False,
+    hops: asking.Hops = None,
+    smallest: asking.Smallest = "",
+    block: asking.Block = None,
+    busy: asking.Busy = None,
+    swap_events: asking.SwapEvents = False,
     through: Through = False,
     into: Annotated[
         Path | None, typer.Option("--to", help="Also write all rows as Parquet, and the answer, here.")
@@ -97,13 +102,8 @@ def trace(
     today = day(on)
     told_case, store = Case.read(case), store_of(tags, through=through)
     transfers = service.open_indexes(*folders, genuine=told_case.genuine())
-    stops: dict[str, str] = {}
-    if store is not None:
-        for chain in transfers.chains:
-            stops |= {f"{chain}:{address}": label for address, label in stops_by_text(store, chain).items()}
-    asked = told_case.question(
-        transfers, policy, direction, stops=stops, hops=hops, block=block, busy=busy, swap_events=swap_events
-    )
+    limits: dict[str, Any] = {"hops": hops, "block": block, "busy": busy, "swap_events": swap_events}
+    asked = asking.question_of(told_case, transfers, policy, direction, store, smallest, **limits)
     with progress("chain txs", quiet=as_json) as told:
         answer = service.trace(transfers, asked, told)
     lists, tags_hash = (store.lists(), store.hash) if store is not None else ((), "")
@@ -173,7 +173,7 @@ def _tell(answer: AccountAnswer, basis: Provenance, genuine: Genuine) -> None:
         ("Not followed", ("address", "reason", "claim"), answer.left),
         ("Paid beyond what is known", ("address", "transfer"), answer.unknown),
     )
-    names = _Names(genuine)
+    names = Names(genuine)
     for title, columns, rows in shown:
         if rows:
             sums: dict[tuple[str, ...], int] = {}
@@ -184,19 +184,3 @@ def _tell(answer: AccountAnswer, basis: Provenance, genuine: Genuine) -> None:
             show(title, (*columns, "value"), lines, numeric=("value",))
     say(f"{len(answer.converted)} conversions, {len(answer.ignored)} ignored transfers, {answer.visited_txs} chain txs")
     say(f"{basis.chain} up to {basis.height}; sha256 of all that this rests on: {basis.sha256}")
-
-
-class _Names:
-    """Writes amounts with the code of their asset."""
-
-    def __init__(self, genuine: Genuine) -> None:
-        self._known = {token.asset: (token.symbol, token.decimals) for token in genuine.tokens}
-
-    def money(self, asset: str, value: int) -> str:
-        """Write base units as whole units; as they are, with the asset's id, where its decimals are not known."""
-        try:
-            if asset in self._known:
-                return str(Amount(Asset(asset, *self._known[asset]), value))
-            return str(Amount(asset_by_id(asset), value))
-        except InvalidValueError:
-            return f"{value} of {asset}"

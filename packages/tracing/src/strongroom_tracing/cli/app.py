@@ -11,7 +11,18 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from strongroom_core.errors import StrongroomError
-from strongroom_tracing.cli import accounts, clustering, indexing, marking, tagging, tracing, watch
+from strongroom_tracing.cli import (
+    accounts,
+    actors,
+    clustering,
+    exposing,
+    indexing,
+    marking,
+    patterns,
+    tagging,
+    tracing,
+    watch,
+)
 from strongroom_tracing.cli.context import err, plain
 
 FAILED, INTERRUPTED = 1, 130
@@ -19,8 +30,8 @@ _HELP = """Follow stolen coins exactly: where is the money now, which services d
 
 1. `index` builds the index of a chain from a node or its files.  2. `mark` notes what was reported stolen, in the order
 of report.  3. `trace` says where it is, under a named method.  4. `watch` tells each further move.  `tags` holds the
-lists of known services and sanctioned addresses, `cluster` says which addresses are one, `export` writes an answer for
-other programs.
+lists of known services and sanctioned addresses, `cluster` says which addresses are one, `exposure` how near an output
+is to marks and tags, `changes` and `peel` what a payer kept, `export` writes an answer for other programs.
 """
 app = typer.Typer(
     name="strongroom-trace",
@@ -38,6 +49,10 @@ app.command()(tracing.trace)
 app.command()(tracing.export)
 app.command()(watch.watch)
 app.command()(clustering.cluster)
+app.command()(exposing.exposure)
+app.command()(patterns.changes)
+app.command()(patterns.peel)
+tagging.tags.command("actors")(actors.actors)
 app.add_typer(tagging.tags, name="tags")
 app.add_typer(accounts.evm, name="evm")
 
@@ -60,8 +75,9 @@ def main() -> None:
             _fail("usage", f"{error.format_message()} Try --help.")
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        err.print("stopped; the same command goes on from here", highlight=False)
         code = INTERRUPTED
+    if code == INTERRUPTED:  # typer makes this code of a key press itself
+        err.print("stopped; the same command goes on from here", highlight=False)
     sys.exit(code or 0)
 
 

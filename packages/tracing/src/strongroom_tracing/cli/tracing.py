@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,7 +76,9 @@ def trace(
 def export(
     case: CaseFolder,
     into: Annotated[Path, typer.Option("--to", help="Folder for the files; files of other names in it stay.")],
-    form: Annotated[Format, typer.Option("--format", help="arrow, parquet, csv or json.")] = Format.PARQUET,
+    form: Annotated[
+        Format, typer.Option("--format", help="arrow, parquet, csv, json, or stix: addresses with marked money.")
+    ] = Format.PARQUET,
     folder: IndexFolder = INDEX_DEFAULT,
     tags: TagsFolder = TAGS_DEFAULT,
     policy: asking.PolicyOption = Policy.FIFO,
@@ -93,7 +95,8 @@ def export(
     with Index.open(folder) as index:
         method = asking.method_of(index.chain, policy, direction, fees, hops, smallest, height, confidence)
         result = asking.ask(index, case, method, store, quiet=False)
-        for path in write_tables(into, result.tables, result.provenance, form):
+        at = datetime.fromtimestamp(int(index.columns.block_time[-1]), UTC)
+        for path in write_tables(into, result.tables, result.provenance, form, at=at):
             say(str(path))
 
 
@@ -135,6 +138,10 @@ def _tell_services(result: Result, asset: Asset) -> None:
         for service, claims in sorted(result.answer.by_service().items(), key=lambda item: -sum(item[1].values()))
         for claim, value in claims.items()
     ]
+    others: dict[tuple[str, str], int] = defaultdict(int)
+    for lost in result.answer.contested:  # poison follows the later claim too, to where its way ends
+        others[lost.service, f"{lost.claim}, after {lost.winner}"] += lost.value
+    rows += [(service, claim, money(asset, value)) for (service, claim), value in sorted(others.items()) if service]
     if rows:
         show("Whom to ask", ("service", "claim", "total"), rows, numeric=("total",))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -28,6 +29,7 @@ from strongroom_tracing.index import builder
 from strongroom_tracing.index.errors import BadBlockError, IndexBusyError, SourceError
 from strongroom_tracing.index.service import Index, folder_status
 from strongroom_tracing.investigation import Method, question_of
+from strongroom_tracing.marks.model import CaseMark
 from strongroom_tracing.marks.service import Case, resolve
 from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Direction, Fees, Policy
@@ -62,15 +64,24 @@ def watch(
     chain = folder_status(folder).chain
     method = asking.method_of(chain, policy, Direction.FORWARD, fees, hops, smallest, None, confidence)
     log = Log(Case.open(case).folder, log_name(chain, method, through=through))
-    absent: set[str] = set()
+    looked = _Looked(asking.store_of(tags, through=through))
     with log.held():
         while True:
-            seen = _look(folder, node, credentials, case, log, method, asking.store_of(tags, through=through), absent)
+            seen = _look(folder, node, credentials, case, log, method, looked)
             _tell(log, coin_of(chain), silent=from_now, as_json=as_json)
             if once:
                 return
             from_now = False if seen else from_now
             time.sleep(every if seen else max(every, min(every * 10, _PATIENCE_SECONDS)))
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What the last look saw. The same tip, marks and lists say the same, so that nothing is asked again then."""
+
+    store: TagStore | None
+    basis: tuple[str, tuple[CaseMark, ...], str] | None = None
+    absent: frozenset[str] = frozenset()
 
 
 def _look(
@@ -80,8 +91,7 @@ def _look(
     case: Path,
     log: Log,
     method: Method,
-    store: TagStore | None,
-    absent: set[str],
+    looked: _Looked,
 ) -> bool:
     """Bring the index up to the tip and see what moved; False where that has to be tried again.
 
@@ -91,22 +101,28 @@ def _look(
         with node_of(node, credentials) as source:
             builder.build(folder, source)
         with Index.open(folder) as index:
-            _see(index, case, log, method, store, absent)
+            _see(index, Case.open(case).marks(), log, method, looked)
     except (SourceError, IndexBusyError, BadBlockError) as error:
         note(f"{error.code}: {error.message}; trying again")
         return False
     return True
 
 
-def _see(index: Index, case: Path, log: Log, method: Method, store: TagStore | None, absent: set[str]) -> None:
-    marks = Case.open(case).marks()
-    gone = {f"{mark.where} of {mark.claim}" for mark in resolve(index, marks).absent}
-    for mark in sorted(gone - absent):  # once, until it is back
+def _see(index: Index, marks: tuple[CaseMark, ...], log: Log, method: Method, looked: _Looked) -> None:
+    if looked.store is not None:
+        looked.store.refresh()
+    data = index.dataset_hash(index.tip.height)
+    basis = (data, marks, "" if looked.store is None else looked.store.hash)
+    if basis == looked.basis:
+        return
+    found = resolve(index, marks)
+    gone = frozenset(f"{mark.where} of {mark.claim}" for mark in found.absent)
+    for mark in sorted(gone - looked.absent):  # once, until it is back
         note(f"absent: {mark} is not in the chain now, so nothing of it is followed")
-    absent.clear()
-    absent.update(gone)
-    answer = trace(index.columns, question_of(index, marks, method, store))
+    looked.absent = gone
+    answer = trace(index.columns, question_of(index, found, method, looked.store))
     log.see(moves_of(index, answer), blocks_of(index))
+    looked.basis = basis
 
 
 def _tell(log: Log, asset: Asset, *, silent: bool, as_json: bool) -> None:

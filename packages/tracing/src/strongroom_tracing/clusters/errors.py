@@ -21,3 +21,9 @@ class ClustersDamagedError(TracingError):
     """Saved clusters do not fit together, or not with the index."""
 
     code = "clusters-damaged"
+
+
+class ClustersBusyError(TracingError):
+    """Another process makes the clusters of this folder."""
+
+    code = "clusters-busy"

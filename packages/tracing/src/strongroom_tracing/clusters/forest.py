@@ -16,12 +16,12 @@ _Numbers = npt.NDArray[np.int64]
 
 
 @compiled
-def join(  # noqa: C901, PLR0912 -- one pass over 10^9 inputs: a call for each of them would cost more than the work
+def join(  # noqa: C901 -- one pass over 10^9 inputs: a call for each of them would cost more than the work
     tx_first_input: _Numbers,
     input_spent: _Numbers,
     output_address: _Numbers,
     mixing: npt.NDArray[np.uint8],
-    unowned: _Numbers,
+    owned: npt.NDArray[np.bool_],
     first_tx: int,
     last_tx: int,
     near: _Numbers,
@@ -30,8 +30,9 @@ def join(  # noqa: C901, PLR0912 -- one pass over 10^9 inputs: a call for each o
 ) -> None:
     """Join the addresses that each chain tx of ``[first_tx, last_tx)`` spends from.
 
-    ``near`` and ``up`` hold minus the size at a root. Of two trees the smaller goes below the larger, at equal sizes
-    the one that comes later in the tx: the same chain gives the same forest.
+    ``owned`` says of each address whether its coins have an owner. ``near`` and ``up`` hold minus the size at a root.
+    Of two trees the smaller goes below the larger, at equal sizes the one that comes later in the tx: the same chain
+    gives the same forest.
     """
     for tx in range(first_tx, last_tx):
         begin, end = tx_first_input[tx], tx_first_input[tx + 1]
@@ -47,11 +48,7 @@ def join(  # noqa: C901, PLR0912 -- one pass over 10^9 inputs: a call for each o
             if address == before:
                 continue
             before = address
-            owned = True
-            for k in range(len(unowned)):
-                if unowned[k] == address:
-                    owned = False
-            if not owned:
+            if not owned[address]:
                 continue
             root = address
             parent = near[root]

@@ -1,7 +1,7 @@
 """The words of clusters: kinds of mixing, the caller's settings, and the clusters themselves.
 
 Memory: 32 bytes for each address (``up``, ``link``, ``cluster``, ``follow``: one int64 each) and 1 byte for each chain
-tx (``mixing``), in memory while clusters are made, memory-mapped afterwards.
+tx (``mixing``), in memory while clusters are made (and then 1 more byte for each address), memory-mapped afterwards.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ class Clusters:
 
     def _joints(self, address: int, other: int) -> Iterator[Joint]:
         """Take apart the path between two addresses: its latest union first, then what lies on both sides of it."""
+        unowned = frozenset(self.settings.unowned)
         todo: list[Joint | tuple[int, int]] = [(address, other)]
         for _ in range(3 * self.size(address)):  # each union of the cluster once, and what lies on its two sides
             if not todo:
@@ -137,13 +138,13 @@ class Clusters:
             left, right = part
             if left == right:
                 continue
-            joint = self._latest(left, right)
+            joint = self._latest(left, right, unowned)
             todo += [(joint.other, right), joint, (left, joint.address)]
         if todo:
             message = "The witnesses of these clusters lead in circles; delete their folder and make them anew."
             raise ClustersDamagedError(message)
 
-    def _latest(self, left: int, right: int) -> Joint:
+    def _latest(self, left: int, right: int, unowned: frozenset[int]) -> Joint:
         """Find the last union on the path; links grow towards the root, so it is the one that is climbed last."""
         here, there = left, right
         child = here
@@ -152,7 +153,7 @@ class Clusters:
                 child, here = here, int(self.up[here])
             else:
                 child, there = there, int(self.up[there])
-        joint = self.joint(int(self.link[child]))
+        joint = self._joint(int(self.link[child]), unowned)
         at = int(self.link[child])
         if self._root_before(joint.address, at) == self._root_before(left, at):
             return joint
@@ -164,14 +165,14 @@ class Clusters:
             address = int(self.up[address])
         return address
 
-    def joint(self, link: int) -> Joint:
+    def _joint(self, link: int, unowned: frozenset[int]) -> Joint:
         """Say which two addresses the union at an input joined: the first of its chain tx, and its own."""
         columns = self.columns
         tx = int(np.searchsorted(columns.tx_first_input, link, side="right")) - 1
         first, last = int(columns.tx_first_input[tx]), int(columns.tx_first_input[tx + 1])
         for spent in columns.input_spent[first:last]:
             address = int(columns.output_address[spent]) if spent >= 0 else -1
-            if address >= 0 and address not in self.settings.unowned:
+            if address >= 0 and address not in unowned:
                 return Joint(address, int(columns.output_address[columns.input_spent[link]]), tx)
         message = f"Input {link} joined nothing; the saved clusters are not of this chain. Make them anew."
         raise ClustersDamagedError(message)

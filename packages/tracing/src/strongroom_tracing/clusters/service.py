@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from strongroom_tracing.clusters.coinjoin import recognise, standard_denominations
+from strongroom_tracing.clusters.coinjoin import recognise
 from strongroom_tracing.clusters.forest import join, settle
 from strongroom_tracing.clusters.model import Clusters, Mixing, Settings
+from strongroom_tracing.clusters.wasabi import standard_denominations
 from strongroom_tracing.columns import Columns
 
 Progress = Callable[[int, int], None]
@@ -37,6 +38,8 @@ def extend(clusters: Clusters, columns: Columns, progress: Progress | None = Non
     near = up.copy()
     mixing = np.zeros(columns.txs, dtype=np.uint8)
     mixing[: clusters.txs] = clusters.mixing
+    owned = np.ones(columns.addresses, dtype=np.bool_)
+    owned[[address for address in clusters.settings.unowned if address < columns.addresses]] = False
     for first in range(clusters.txs, columns.txs, _STEP):
         last = min(first + _STEP, columns.txs)
         recognise_between(columns, clusters.settings, first, last, mixing)
@@ -45,7 +48,7 @@ def extend(clusters: Clusters, columns: Columns, progress: Progress | None = Non
             _fixed(columns.input_spent),
             _fixed(columns.output_address),
             mixing,
-            _sorted(clusters.settings.unowned),
+            owned,
             first,
             last,
             near,

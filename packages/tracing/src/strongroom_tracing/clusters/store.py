@@ -1,7 +1,8 @@
 """Clusters beside their index: memory-mapped arrays and a manifest that says of which chain, to which height, they are.
 
 The folder holds one generation of arrays and ``manifest.json``, which names it and is replaced atomically: whoever is
-interrupted leaves the generation before. Files are NumPy's own format, so that the same clusters are the same bytes.
+interrupted leaves the generation before. One process writes at a time; readers need no lock, since what they have
+mapped stays theirs. Files are NumPy's own format, so that the same clusters are the same bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from strongroom_tracing.clusters.errors import ClustersDamagedError, ClustersMissingError
+from strongroom_tracing.clusters.errors import ClustersBusyError, ClustersDamagedError, ClustersMissingError
+from strongroom_tracing.clusters.locks import writing
 from strongroom_tracing.clusters.model import Clusters, Settings
 from strongroom_tracing.clusters.service import cluster, extend, rewind
 from strongroom_tracing.columns import Columns
 
-RULES: Final = 2  # of what joins addresses; with other rules saved clusters are made anew
+RULES: Final = 3  # of what joins addresses; with other rules saved clusters are made anew
 DEEPEST: Final = 1_000  # blocks; a deeper reorg makes the clusters anew
 MANIFEST: Final = "manifest.json"
 _ARRAYS: Final = ("up", "link", "cluster", "follow", "mixing")
@@ -45,8 +47,8 @@ class ClusteredIndex(Protocol):
 class Manifest:
     """What saved clusters were made of.
 
-    ``block_hashes`` (wire order) are those of the blocks below ``height``, downwards. ``first_height`` is the index's:
-    from another one addresses and chain txs have other numbers (-1 in manifests that did not say it).
+    ``earlier_hashes`` are the dataset hashes of the heights below ``height``, downwards. ``first_height`` is the
+    index's: from another one addresses and chain txs have other numbers (-1 in manifests that did not say it).
     """
 
     chain: str
@@ -56,9 +58,9 @@ class Manifest:
     rules: int
     settings: Settings
     dataset_hash: str
-    block_hashes: tuple[str, ...]
     generation: str
     first_height: int = -1
+    earlier_hashes: tuple[str, ...] = ()
 
 
 def update(
@@ -67,26 +69,50 @@ def update(
     """Bring the clusters in a folder to the index's last block, and give them; the result is that of making them anew.
 
     New blocks are added, the blocks of a reorg taken back first. With other settings or rules, of another chain or
-    another first block, after a deeper reorg than ``DEEPEST``, or where nothing is there, they are made anew. Raises
-    ``ClustersDamagedError``.
+    another first block, after a deeper reorg than ``DEEPEST``, or where nothing is there, they are made anew. Two
+    updates at once: one waits for the other. Raises ``ClustersDamagedError``, ``ClustersBusyError``.
     """
     wanted = settings or Settings()
+    if not index.columns.blocks:
+        return cluster(index.columns, wanted)
+    made = _current(folder, index, wanted)
+    if made is not None:
+        return made
+    with writing(folder):
+        made = _current(folder, index, wanted)  # whoever held the lock before may have done it
+        if made is not None:
+            return made
+        save(folder, index, _updated(folder, index, wanted, progress))
+        return load(folder, index)
+
+
+def _current(folder: Path, index: ClusteredIndex, wanted: Settings) -> Clusters | None:
+    """Give saved clusters that are up to date, None where there are no such."""
+    if not (folder / MANIFEST).exists():
+        return None
+    manifest = read_manifest(folder)
     columns = index.columns
-    if not columns.blocks:
-        return cluster(columns, wanted)
+    if manifest.settings != wanted or manifest.txs != columns.txs or _fork(manifest, index, wanted) != manifest.height:
+        return None
+    try:
+        return _read(folder, manifest, columns)
+    except ClustersDamagedError:
+        if read_manifest(folder) == manifest:
+            raise
+        return None  # a writer took them away meanwhile
+
+
+def _updated(folder: Path, index: ClusteredIndex, wanted: Settings, progress: Progress | None) -> Clusters:
+    """Make clusters from those that are saved, as far as they fit, or anew."""
+    columns = index.columns
     manifest = read_manifest(folder) if (folder / MANIFEST).exists() else None
     fork = None if manifest is None else _fork(manifest, index, wanted)
     if manifest is None or fork is None:
-        made = cluster(columns, wanted, progress)
-    else:
-        made = replace(_read(folder, manifest, columns), settings=wanted)
-        if fork < manifest.height:
-            made = rewind(made, _until(columns, fork))
-        elif made.txs == columns.txs and manifest.settings == wanted:
-            return made
-        made = extend(made, columns, progress)
-    save(folder, index, made)
-    return load(folder, index)
+        return cluster(columns, wanted, progress)
+    made = replace(_read(folder, manifest, columns), settings=wanted)
+    if fork < manifest.height:
+        made = rewind(made, _until(columns, fork))
+    return extend(made, columns, progress)
 
 
 def load(folder: Path, index: ClusteredIndex) -> Clusters:
@@ -97,19 +123,34 @@ def load(folder: Path, index: ClusteredIndex) -> Clusters:
     manifest = read_manifest(folder)
     columns = index.columns
     last = columns.first_height + columns.blocks - 1
-    begun = manifest.first_height == columns.first_height <= manifest.height
+    begun = manifest.rules == RULES and manifest.first_height == columns.first_height <= manifest.height
     if not begun or manifest.height > last or index.dataset_hash(manifest.height) != manifest.dataset_hash:
-        message = f"The clusters in {folder} are of other blocks than the index; bring them up to date first."
+        message = f"The clusters in {folder} are of other blocks or rules; bring them up to date first."
         raise ClustersDamagedError(message)
-    return _read(folder, manifest, columns)
+    return _opened(folder, manifest, columns)
+
+
+def _opened(folder: Path, manifest: Manifest, columns: Columns) -> Clusters:
+    """Open what a manifest names. Where a writer took it away meanwhile, that is another state: try once more."""
+    try:
+        return _read(folder, manifest, columns)
+    except ClustersDamagedError:
+        now = read_manifest(folder)
+        if now == manifest:
+            raise
+        if now.dataset_hash != manifest.dataset_hash:
+            message = f"The clusters in {folder} were brought to other blocks meanwhile; ask again."
+            raise ClustersBusyError(message) from None
+        return _read(folder, now, columns)
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read what saved clusters were made of; ``ClustersMissingError`` without any."""
     try:
         data: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        data.pop("block_hashes", None)  # of older rules
         settings = Settings(**{name: tuple(numbers) for name, numbers in data.pop("settings").items()})
-        return Manifest(**(data | {"settings": settings, "block_hashes": tuple(data["block_hashes"])}))
+        return Manifest(**(data | {"settings": settings, "earlier_hashes": tuple(data.get("earlier_hashes", ()))}))
     except FileNotFoundError as error:
         message = f"There are no clusters in {folder}; make them first."
         raise ClustersMissingError(message) from error
@@ -141,7 +182,7 @@ def _manifest(index: ClusteredIndex, clusters: Clusters) -> Manifest:
     last = columns.first_height + columns.blocks - 1
     name = index.dataset_hash(last)
     named = hashlib.sha256(f"{RULES}\n{clusters.settings}\n{columns.first_height}\n{name}".encode()).hexdigest()
-    below = tuple(block.tobytes().hex() for block in columns.block_hash[-2 : -2 - DEEPEST : -1])
+    below = range(last - 1, max(columns.first_height, last - DEEPEST) - 1, -1)
     return Manifest(
         chain=columns.chain,
         height=last,
@@ -150,7 +191,7 @@ def _manifest(index: ClusteredIndex, clusters: Clusters) -> Manifest:
         rules=RULES,
         settings=clusters.settings,
         dataset_hash=name,
-        block_hashes=below,
+        earlier_hashes=tuple(index.dataset_hash(height) for height in below),
         generation=f"{last}-{named[:16]}",
         first_height=columns.first_height,
     )
@@ -167,12 +208,9 @@ def _fork(manifest: Manifest, index: ClusteredIndex, settings: Settings) -> int 
         return None
     if manifest.height <= last and index.dataset_hash(manifest.height) == manifest.dataset_hash:
         return manifest.height
-    for depth, block_hash in enumerate(manifest.block_hashes, start=1):
+    for depth, known_hash in enumerate(manifest.earlier_hashes, start=1):
         height = manifest.height - depth
-        if (
-            columns.first_height <= height <= last
-            and columns.block_hash[height - columns.first_height].tobytes().hex() == block_hash
-        ):
+        if columns.first_height <= height <= last and index.dataset_hash(height) == known_hash:
             return height
     return None
 

@@ -1,11 +1,14 @@
 """Scripts as text addresses and back.
 
 Sources: BIP 13, 16 (base58), BIP 141, 173, 350 (witness programs, of every version), SLIP-173 (prefixes), Litecoin's
-and Bitcoin's ``chainparams.cpp``. A script that has no address is written ``script:`` and its hex digits.
+and Bitcoin's ``chainparams.cpp``. A script that has no address is written ``script:`` and its hex digits; one
+of more than ``LONGEST_WRITTEN`` bytes (they may have 100 kB) ``script-sha256:`` and the hex digits of its SHA-256.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +25,9 @@ from strongroom_core.assets import (
 )
 
 SCRIPT_PREFIX: Final = "script:"
+HASHED_PREFIX: Final = "script-sha256:"
+LONGEST_WRITTEN: Final = 200  # bytes
+_HASHED: Final = re.compile(re.escape(HASHED_PREFIX) + "([0-9a-f]{64})", re.IGNORECASE)
 _HASH_BYTES = 20
 _P2PKH = (b"\x76\xa9\x14", b"\x88\xac")
 _P2SH = (b"\xa9\x14", b"\x87")
@@ -58,7 +64,7 @@ def network_of(chain: str) -> Network:
 
 
 def address_of(script: bytes, network: Network) -> str:
-    """Write a script as the address that wallets show, or as ``script:`` and hex where it has none."""
+    """Write a script as the address that wallets show; where it has none as hex, or by its SHA-256 if it is long."""
     program = _witness_program(script)
     if program is not None:
         text = bech32.encode(network.prefix, program[0], program[1])
@@ -68,7 +74,15 @@ def address_of(script: bytes, network: Network) -> str:
         own = script[len(before) : -len(after)]
         if len(own) == _HASH_BYTES and script == own.join((before, after)):
             return str(base58.encode_check(version + own))
+    if len(script) > LONGEST_WRITTEN:
+        return HASHED_PREFIX + hashlib.sha256(script).hexdigest()
     return SCRIPT_PREFIX + script.hex()
+
+
+def hash_of(text: str) -> bytes | None:
+    """Read the SHA-256 of a script that is written by it; None for any other text."""
+    match = _HASHED.fullmatch(text)
+    return bytes.fromhex(match[1]) if match else None
 
 
 def script_of(text: str, network: Network) -> bytes | None:

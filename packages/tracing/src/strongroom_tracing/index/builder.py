@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from strongroom_tracing.columns import Columns
 from strongroom_tracing.index import parquet
+from strongroom_tracing.index.checks import check_fits
 from strongroom_tracing.index.errors import ChainMovedError, IndexMissingError, WrongChainError
 from strongroom_tracing.index.layout import (
     CHANGING,
@@ -21,13 +22,14 @@ from strongroom_tracing.index.layout import (
     open_tables,
     read_manifest,
     repair,
+    sync_folder,
     write_manifest,
 )
 from strongroom_tracing.index.linking import check_links
 from strongroom_tracing.index.locks import BUILDER, READERS, locked
 from strongroom_tracing.index.model import BlockSource, IndexStatus, Progress, RawBlock
 from strongroom_tracing.index.parsing import Parsed, parse
-from strongroom_tracing.index.resolving import check_fits, resolve
+from strongroom_tracing.index.resolving import resolve
 from strongroom_tracing.index.service import folder_status
 from strongroom_tracing.index.tables import Piece, Tables
 from strongroom_tracing.index.writing import append, partition_start, roll_back
@@ -65,6 +67,8 @@ def build(
     Raises ``WrongChainError``, ``BadBlockError``, ``SourceError``, ``IndexBusyError``, ``IndexMissingError``.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with suppress(PermissionError):  # a folder above that is not ours to read
+        sync_folder(folder.parent)
     with locked(folder, BUILDER, patience_s=0):
         manifest = _opened(folder, source, partition)
         moves = 0
@@ -134,7 +138,7 @@ def _forward(folder: Path, manifest: Manifest, source: BlockSource, wanted: _Wan
         return manifest
     batches = _prepared(source, manifest.height + 1, goal, wanted.batch_bytes)
     # The next blocks are read and parsed while these are numbered and written.
-    with ThreadPoolExecutor(1) as pool:
+    with _ahead() as pool:
         ahead = pool.submit(next, batches, None)
         while (make := ahead.result()) is not None:
             ahead = pool.submit(next, batches, None)
@@ -143,6 +147,20 @@ def _forward(folder: Path, manifest: Manifest, source: BlockSource, wanted: _Wan
                 wanted.progress(manifest.counts.blocks, goal - manifest.first_height + 1)
             manifest = _write_parquet(folder, manifest, partition_start(manifest, manifest.height + 1) - 1)
     return manifest
+
+
+@contextmanager
+def _ahead() -> Iterator[ThreadPoolExecutor]:
+    """Give a thread beside this one; a key press does not wait for what it reads or compiles, which changes nothing."""
+    pool = ThreadPoolExecutor(1)
+    patient = True
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        patient = False
+        raise
+    finally:
+        pool.shutdown(wait=patient, cancel_futures=True)
 
 
 def _prepared(source: BlockSource, first: int, last: int, batch_bytes: int) -> Iterator[_Make]:

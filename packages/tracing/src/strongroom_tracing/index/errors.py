@@ -36,9 +36,15 @@ class IndexBusyError(TracingError):
 
 
 class IndexMissingError(TracingError):
-    """There is no index in this folder, or one of another release."""
+    """There is no index in this folder."""
 
     code = "index-missing"
+
+
+class IndexOutdatedError(IndexMissingError):
+    """The index in this folder is of another release: build it anew, from its own Parquet files if nothing else."""
+
+    code = "index-outdated"
 
 
 class SourceError(TracingError):

@@ -19,18 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom_tracing.columns import UNSPENT, Columns
-from strongroom_tracing.index.errors import IndexMissingError
+from strongroom_tracing.index.errors import IndexMissingError, IndexOutdatedError
 from strongroom_tracing.index.runs import Run, frozen
 from strongroom_tracing.index.tables import Tables
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 CHANGING: Final = "changing"
 ADDRESS_COUNTS: Final = "block_first_address"  # only taking blocks back needs it
+DIGESTS: Final = "block_digest"
 # Of each column file: type, entries in a row, what is counted, and how many entries more than that there are.
 FILES: Final = {
     "block_hash": (np.uint8, 32, "blocks", 0),
     "block_time": (np.int64, 1, "blocks", 0),
+    DIGESTS: (np.uint8, 32, "blocks", 0),
     "block_first_tx": (np.int64, 1, "blocks", 1),
     "txid": (np.uint8, 32, "txs", 0),
     "tx_first_input": (np.int64, 1, "txs", 1),
@@ -91,15 +93,18 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read what counts. Raises ``IndexMissingError``."""
+    """Read what counts. Raises ``IndexMissingError``, ``IndexOutdatedError``."""
     try:
         kept: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     except (FileNotFoundError, NotADirectoryError):
         message = f"there is no index in {folder}; build one with `strongroom-trace index`"
         raise IndexMissingError(message) from None
-    if kept.pop("format", None) != FORMAT:
-        message = f"the index in {folder} is of another release; build it anew in another folder"
-        raise IndexMissingError(message)
+    if (found := kept.pop("format", None)) != FORMAT:
+        message = (
+            f"the index in {folder} is of another release (format {found}, this one reads {FORMAT}); build it anew in "
+            f"another folder: its Parquet files are enough (--parquet {folder / 'parquet'})"
+        )
+        raise IndexOutdatedError(message)
     runs = {name: tuple(RunFile(**run) for run in kept.pop(name)) for name in ("tx_runs", "script_runs")}
     return Manifest(**{**kept, "counts": Counts(**kept["counts"]), **runs})
 
@@ -129,6 +134,15 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path, *names: str) -> Path:
+    """Make folders in each other durably. What is there already counts as new: nobody knows whether it is durable."""
+    for name in names:
+        (folder / name).mkdir(exist_ok=True)
+        sync_folder(folder)
+        folder /= name
+    return folder
+
+
 def column_path(folder: Path, name: str) -> Path:
     """Give the file of a column."""
     return folder / "columns" / f"{name}.bin"
@@ -140,11 +154,14 @@ def run_path(folder: Path, number: int) -> Path:
 
 
 def create(folder: Path, manifest: Manifest) -> None:
-    """Lay out an empty index."""
-    for name in ("columns", "runs"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    """Lay out an empty index, durable before the manifest says that it is there."""
+    columns, _ = make_folder(folder, "columns"), make_folder(folder, "runs")
     for name, (kind, _, _, more) in FILES.items():
-        column_path(folder, name).write_bytes(np.zeros(more, kind).tobytes())
+        with column_path(folder, name).open("wb") as file:
+            file.write(np.zeros(more, kind).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+    sync_folder(columns)
     write_manifest(folder, manifest)
 
 
@@ -157,12 +174,12 @@ def entries(manifest: Manifest, name: str) -> int:
 def open_tables(folder: Path, manifest: Manifest) -> Tables:
     """Map the files of an index into memory, read-only."""
     kept = {name: map_column(folder, manifest, name) for name in FILES if name != ADDRESS_COUNTS}
-    script_at, script_bytes = kept.pop("script_at"), kept.pop("script_bytes")
+    script_at, script_bytes, digests = (kept.pop(name) for name in ("script_at", "script_bytes", DIGESTS))
     columns = Columns(
         chain=manifest.chain, first_height=manifest.first_height, addresses=manifest.counts.addresses, **kept
     )
     runs = [tuple(open_run(folder, run) for run in files) for files in (manifest.tx_runs, manifest.script_runs)]
-    return Tables(columns, script_at, script_bytes, runs[0], runs[1])
+    return Tables(columns, script_at, script_bytes, runs[0], runs[1], digests)
 
 
 def open_run(folder: Path, run: RunFile) -> Run:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from strongroom_tracing.columns import COINBASE, Columns
 from strongroom_tracing.index.gathering import gathered
-from strongroom_tracing.index.layout import Manifest, replace_file, sync_folder
+from strongroom_tracing.index.layout import Manifest, make_folder, replace_file, sync_folder
 from strongroom_tracing.index.tables import Tables
 
 FOLDER: Final = "parquet"
@@ -60,7 +60,7 @@ def describe(folder: Path, manifest: Manifest) -> None:
     """Say beside the Parquet files which chain they are of."""
     path = folder / FOLDER / DATASET
     if not path.exists():
-        path.parent.mkdir(exist_ok=True)
+        make_folder(folder, FOLDER)
         kept = {"format": FORMAT, "chain": manifest.chain, "first_height": manifest.first_height}
         replace_file(path, json.dumps({**kept, "partition": manifest.partition}).encode() + b"\n")
 
@@ -76,7 +76,7 @@ def write_partition(folder: Path, tables: Tables, start: int, end: int) -> None:
     first, last = max(start - columns.first_height, 0), end - columns.first_height
     for table, schema in SCHEMAS.items():
         path = partition_path(folder / FOLDER, table, start)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, FOLDER, table, path.parent.name)
         fresh = path.with_name("_part.tmp")
         with pq.ParquetWriter(
             fresh,

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from strongroom_tracing.columns import COINBASE, UNSPENT, Columns
+from strongroom_tracing.columns import COINBASE, Columns
 from strongroom_tracing.compiled import compiled
+from strongroom_tracing.index.checks import check_spending, check_values
 from strongroom_tracing.index.errors import BadBlockError
 from strongroom_tracing.index.gathering import gathered
-from strongroom_tracing.index.parsing import LARGEST_VALUE, Parsed
+from strongroom_tracing.index.parsing import Parsed
 from strongroom_tracing.index.runs import NOT_FOUND, Queries, Table, find, frozen, make_run, prefixes
-from strongroom_tracing.index.tables import Piece, Tables, spenders
+from strongroom_tracing.index.tables import Piece, Tables
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -32,7 +33,9 @@ class _Scripts:
 
 
 def resolve(tables: Tables, parsed: Parsed) -> Piece:
-    """Number what blocks add to tables. Raises ``BadBlockError`` if they spend what is not there, or spend it twice.
+    """Number what blocks add to tables.
+
+    Raises ``BadBlockError`` if they spend what is not there, spend it twice, or if what is said of values cannot be.
 
     A txid that stands for two chain txs (two coinbases of Bitcoin, before BIP 30) means the later one from then on,
     which is what nodes do too: they overwrote the coins of the earlier one.
@@ -41,7 +44,7 @@ def resolve(tables: Tables, parsed: Parsed) -> Piece:
     spent, external = _spent_outputs(tables, parsed)
     check_spending(columns.output_spending, columns.outputs, spent)
     scripts = _addresses(tables, parsed)
-    return Piece(
+    piece = Piece(
         block_hash=parsed.block_hash,
         block_time=parsed.block_time,
         block_first_tx=columns.txs + np.cumsum(parsed.block_txs),
@@ -56,72 +59,8 @@ def resolve(tables: Tables, parsed: Parsed) -> Piece:
         script_bytes=gathered(parsed.raw, scripts.at, scripts.length),
         script_key=scripts.key,
     )
-
-
-def check_spending(output_spending: Numbers, outputs: int, spent: Numbers) -> None:
-    """Refuse inputs of which one spends what is spent already. Raises ``BadBlockError``."""
-    inside = np.sort(spent[spent >= 0])
-    twice = inside[1:][inside[1:] == inside[:-1]]
-    old = inside[: np.searchsorted(inside, outputs)]
-    again = old[output_spending[old] != UNSPENT]
-    if len(twice) or len(again):
-        message = (
-            f"output number {int((twice if len(twice) else again)[0])} is spent twice; the source of blocks is broken"
-        )
-        raise BadBlockError(message)
-
-
-def check_fits(tables: Tables, piece: Piece) -> None:
-    """Check that a piece whose numbers were made elsewhere goes on where tables end. Raises ``BadBlockError``.
-
-    Compiled code trusts every number of an index: what gets past here is followed without another look.
-    """
-    columns = tables.columns
-    counted = (
-        (piece.block_first_tx, columns.txs, len(piece.txid)),
-        (piece.tx_first_input, len(columns.input_spent), len(piece.input_spent)),
-        (piece.tx_first_output, columns.outputs, len(piece.output_value)),
-        (piece.script_at, len(tables.script_bytes), len(piece.script_bytes)),
-    )
-    after = f"after block {columns.first_height + columns.blocks - 1} of the index"
-    if not all(_rises(*ends) for ends in counted) or not _pays_and_spends_what_is_there(columns, piece):
-        message = f"the data does not go on {after}"
-        raise BadBlockError(message)
-    if not _possible_values(columns, piece):
-        message = f"the data {after} holds an impossible value"
-        raise BadBlockError(message)
-    check_spending(columns.output_spending, columns.outputs, spenders(piece, columns.txs)[1])
-
-
-def _rises(ends: Numbers, first: int, more: int) -> bool:
-    """Whether ends go from ``first`` up to exactly ``more`` behind it; compared, not subtracted: sums may have wrapped.
-
-    A count below 0 makes an end that is below the one before it.
-    """
-    whole = np.concatenate(([first], ends, [first + more]))
-    return bool(np.all(whole[:-1] <= whole[1:])) and int(whole[-2]) == int(whole[-1])
-
-
-def _pays_and_spends_what_is_there(columns: Columns, piece: Piece) -> bool:
-    """Whether addresses are known or new ones, all used, and inputs spend outputs of chain txs before their own."""
-    known, paid = columns.addresses, piece.output_address
-    if paid.min(initial=0) < 0 or paid.max(initial=known - 1) + 1 != known + len(piece.script_at):
-        return False
-    tx, spent = spenders(piece, columns.txs)
-    making = np.searchsorted(piece.tx_first_output, spent, side="right") + columns.txs  # of own outputs; else too low
-    return not np.any(making[spent >= columns.outputs] >= tx[spent >= columns.outputs])
-
-
-def _possible_values(columns: Columns, piece: Piece) -> bool:
-    """Whether values are within bounds, those from before the index known or -1, and no chain tx's sum overflows."""
-    value, outside = piece.output_value, piece.external_value
-    if value.min(initial=0) < 0 or value.max(initial=0) > LARGEST_VALUE:
-        return False
-    # The upper halves alone, whose sum cannot wrap; the lower ones add less than 2**32 for each output.
-    halves = np.concatenate((np.zeros(1, np.int64), np.cumsum(value >> 32)))
-    sums = np.diff(halves[piece.tx_first_output - columns.outputs], prepend=0)
-    known = outside.min(initial=0) >= -1 and outside.max(initial=0) <= LARGEST_VALUE
-    return bool(known and sums.max(initial=0) <= LARGEST_VALUE >> 32)
+    check_values(columns, piece, said=parsed.spent_value)
+    return piece
 
 
 def _spent_outputs(tables: Tables, parsed: Parsed) -> tuple[Numbers, Numbers]:

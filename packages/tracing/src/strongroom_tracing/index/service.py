@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,13 +10,16 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from strongroom_core.assets import Chain
 from strongroom_tracing.columns import Columns
-from strongroom_tracing.index.addresses import address_of, network_of, script_of
+from strongroom_tracing.index.addresses import address_of, hash_of, network_of, script_of
+from strongroom_tracing.index.content import digests, first_digest
 from strongroom_tracing.index.errors import BadBlockError, UnknownOutputError
+from strongroom_tracing.index.hashed import find_hashed
 from strongroom_tracing.index.hashing import HASH_BYTES
-from strongroom_tracing.index.layout import CHANGING, MANIFEST, open_tables, read_manifest, repair
+from strongroom_tracing.index.layout import CHANGING, MANIFEST, Counts, open_tables, read_manifest, repair
 from strongroom_tracing.index.linking import check_links, with_gaps
 from strongroom_tracing.index.locks import BUILDER, READERS, lock, locked
 from strongroom_tracing.index.model import IndexStatus, RawBlock, Tip
@@ -98,8 +100,13 @@ class Index:
         begin, end = self._tables.script_at[number], self._tables.script_at[number + 1]
         return self._tables.script_bytes[begin:end].tobytes()
 
+    @property
+    def scripts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """Where each address's script begins and, last, where they end; and all scripts, end to end. Read-only."""
+        return self._tables.script_at, self._tables.script_bytes
+
     def address_text(self, number: int) -> str:
-        """Write an address as wallets do, or as ``script:`` and hex where a script has no address."""
+        """Write an address as wallets do; a script that has none as ``script:`` or ``script-sha256:`` and hex."""
         return address_of(self.script(number), self._network)
 
     def find_address(self, text: str) -> int | None:
@@ -111,7 +118,10 @@ class Index:
         scripts = {text: script_of(text, self._network) for text in texts}
         known = [(text, script) for text, script in scripts.items() if script is not None]
         numbers = find(self._tables.script_runs, self._tables.scripts, _script_queries([script for _, script in known]))
-        return {text: int(n) for (text, _), n in zip(known, numbers, strict=True) if n != NOT_FOUND}
+        found = {text: int(n) for (text, _), n in zip(known, numbers, strict=True)}
+        hashed = {text: digest for text in scripts if (digest := hash_of(text)) is not None}
+        found |= {text: find_hashed(self._tables, digest) for text, digest in hashed.items()}
+        return {text: number for text, number in found.items() if number != NOT_FOUND}
 
     def find_tx(self, txid: str) -> int | None:
         """Find the number of a chain tx by its txid as people write it; of two with one txid (BIP 30), the later."""
@@ -141,14 +151,15 @@ class Index:
         return output
 
     def dataset_hash(self, height: int) -> str:
-        """Name the data up to a height: SHA-256 of chain, first height and block hashes (wire order), in hex."""
+        """Name all that the index knows up to a height: a SHA-256, in hex, that ``content`` defines.
+
+        It is the same however the index was built. Raises ``BadBlockError`` for a height that is not in the index.
+        """
         columns = self.columns
         if not columns.first_height <= height < columns.first_height + columns.blocks:
             message = f"height {height} is not in the index, which goes to {self.tip.height}"
             raise BadBlockError(message)
-        digest = hashlib.sha256(f"{columns.chain}\n{columns.first_height}\n".encode())
-        digest.update(columns.block_hash[: height - columns.first_height + 1].tobytes())
-        return digest.hexdigest()
+        return bytes(self._tables.block_digest[height - columns.first_height]).hex()
 
 
 def in_memory(blocks: Sequence[RawBlock], chain: Chain | str, *, gaps: bool = False) -> Index:
@@ -162,7 +173,8 @@ def in_memory(blocks: Sequence[RawBlock], chain: Chain | str, *, gaps: bool = Fa
     parsed = parse(filled)
     check_links(tables.columns, filled, parsed)
     piece = resolve(tables, parsed)
-    made = tables_of(tables, piece)
+    first = first_digest(tables.columns.chain, tables.columns.first_height)
+    made = tables_of(tables, piece, digests(first, Counts(), piece))
     return Index(made, status_of(made.columns))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from strongroom_tracing.index.runs import Run, Table, frozen, make_run, prefixes
 class Tables:
     """Columns, scripts and runs that belong together.
 
-    Script ``n`` is ``script_bytes[script_at[n]:script_at[n + 1]]``.
+    Script ``n`` is ``script_bytes[script_at[n]:script_at[n + 1]]``. A digest says all that the index knows up to a
+    block (see ``content``); tables of a made-up chain have none.
     """
 
     columns: Columns
@@ -25,6 +26,7 @@ class Tables:
     script_bytes: npt.NDArray[np.uint8]
     tx_runs: tuple[Run, ...]
     script_runs: tuple[Run, ...]
+    block_digest: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 32), np.uint8))  # (blocks, 32)
 
     @property
     def txids(self) -> Table:
@@ -66,8 +68,8 @@ def empty_tables(chain: str, first_height: int) -> Tables:
     return Tables(read_only(columns), zero, np.empty(0, np.uint8), (), ())
 
 
-def tables_of(empty: Tables, piece: Piece) -> Tables:
-    """Make tables of a piece that nothing comes before."""
+def tables_of(empty: Tables, piece: Piece, block_digest: npt.NDArray[np.uint8]) -> Tables:
+    """Make tables of a piece that nothing comes before, and of its digests."""
     columns = replace(
         empty.columns,
         block_hash=piece.block_hash,
@@ -84,7 +86,7 @@ def tables_of(empty: Tables, piece: Piece) -> Tables:
         addresses=len(piece.script_at),
     )
     runs = (make_run(0, prefixes(piece.txid)),), (make_run(0, piece.script_key),)
-    return Tables(read_only(columns), _from_zero(piece.script_at), piece.script_bytes, *runs)
+    return Tables(read_only(columns), _from_zero(piece.script_at), piece.script_bytes, *runs, frozen(block_digest))
 
 
 def spending_of(piece: Piece, txs: int = 0, outputs: int = 0) -> npt.NDArray[np.int64]:

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom_tracing.columns import COINBASE
+from strongroom_tracing.index.content import addresses_by_block, digests, first_digest
 from strongroom_tracing.index.layout import (
     ADDRESS_COUNTS,
     CHANGING,
+    DIGESTS,
     FILES,
     Counts,
     Manifest,
@@ -37,7 +39,11 @@ def append(folder: Path, manifest: Manifest, piece: Piece) -> Manifest:
     """Add a piece to the index; durable when this returns, and either wholly there or not at all before."""
     counts = manifest.counts
     spending = spending_of(piece, counts.txs, counts.outputs)
-    beside = {"output_spending": spending, ADDRESS_COUNTS: _addresses_by_block(piece, counts)}
+    beside: dict[str, npt.NDArray[Any]] = {
+        "output_spending": spending,
+        ADDRESS_COUNTS: addresses_by_block(counts, piece),
+        DIGESTS: digests(_last_digest(folder, manifest), counts, piece),
+    }
     for name in FILES:
         _extend(folder, manifest, name, beside[name] if name in beside else getattr(piece, name))
     after = replace(manifest, counts=_added(counts, piece))
@@ -134,12 +140,10 @@ def _cut(folder: Path, manifest: Manifest, blocks: int) -> Counts:
     )
 
 
-def _addresses_by_block(piece: Piece, counts: Counts) -> npt.NDArray[np.int64]:
-    """How many addresses there are after each block; new ones are numbered in the order in which they appear."""
-    highest = np.maximum.accumulate(np.concatenate(([counts.addresses - 1], piece.output_address)))
-    ends = np.concatenate(([counts.outputs], piece.tx_first_output))[piece.block_first_tx - counts.txs]
-    counted: npt.NDArray[np.int64] = highest[ends - counts.outputs] + 1
-    return counted
+def _last_digest(folder: Path, manifest: Manifest) -> bytes:
+    if not manifest.counts.blocks:
+        return first_digest(manifest.chain, manifest.first_height)
+    return bytes(map_column(folder, manifest, DIGESTS)[-1])
 
 
 def _add_run(folder: Path, manifest: Manifest, kind: str, run: Run) -> Manifest:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from strongroom_tracing.index.errors import UnknownOutputError
 from strongroom_tracing.index.service import Index
@@ -14,6 +16,8 @@ from strongroom_tracing.marks import store
 from strongroom_tracing.marks.errors import BadMarkError, CaseMissingError, MarkConflictError, NothingMarkedError
 from strongroom_tracing.marks.model import CaseMark, Place
 from strongroom_tracing.taint.model import Mark
+
+_CHUNK: Final = 1 << 22  # outputs looked at in one step
 
 
 class Case:
@@ -69,21 +73,34 @@ def check_in(index: Index, mark: CaseMark) -> int:
 
     Raises ``BadMarkError``, ``UnknownOutputError``.
     """
-    columns = index.columns
-    outputs = _outputs(index, mark)
-    if not outputs:
-        message = f"{mark.where} received nothing through height {mark.through} on {mark.chain}; is it of this chain?"
-        raise BadMarkError(message)
-    value = sum(int(columns.output_value[output]) for output in outputs)
+    outputs = [index.find_output(mark.where)] if mark.place is Place.OUTPUT else _all_received(index, mark)
+    value = int(index.columns.output_value[outputs].sum())
     if mark.amount is not None and mark.amount > value:
         message = f"{mark.where} holds {value} base units; {mark.amount} cannot be stolen of it"
         raise BadMarkError(message)
     return mark.amount if mark.amount is not None else value
 
 
+def _all_received(index: Index, mark: CaseMark) -> list[int]:
+    """Give the outputs of an address mark. One that names money to come would be older than the theft: none of that."""
+    if mark.through is not None and mark.through > index.tip.height:
+        message = (
+            f"the index of {mark.chain} goes to height {index.tip.height}, so nobody can say yet what {mark.where} "
+            f"received through {mark.through}; money that is still to come is marked when it has come"
+        )
+        raise BadMarkError(message)
+    outputs = _outputs(index, mark, _received(index, [mark]))
+    if not outputs:
+        message = f"{mark.where} received nothing through height {mark.through} on {mark.chain}; is it of this chain?"
+        raise BadMarkError(message)
+    return outputs
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """What marks mean in an index: outputs, in the order of report, and the marks that mean nothing there.
+
+    An output stands there once for each mark that means it: which of a claim's marks is older tells who wins.
 
     A mark was in the chain when it was reported, so one that is absent was taken away by a reorg, or the index has not
     come so far.
@@ -94,42 +111,52 @@ class Resolved:
 
 
 def resolve(index: Index, marks: Sequence[CaseMark]) -> Resolved:
-    """Find what marks of the index's chain mean; others are for other indexes. Raises ``NothingMarkedError``."""
-    found: dict[tuple[str, int], int | None] = {}
-    absent = []
+    """Find what marks of the index's chain mean; others are for other indexes. Raises ``NothingMarkedError``.
+
+    All addresses are looked for in one pass over the chain's outputs.
+    """
     here = [mark for mark in marks if mark.chain == index.chain and mark.place is not Place.TRANSFER]
-    for mark in here:
-        try:
-            outputs = _outputs(index, mark)
-        except UnknownOutputError:
-            outputs = []
-        if not outputs:
-            absent.append(mark)
-        for output in outputs:
-            _keep_larger(found, (mark.claim, output), mark.amount)
     if not here:
         message = f"the case marks nothing on {index.chain}; `strongroom-trace mark` adds marks"
         raise NothingMarkedError(message)
-    return Resolved(tuple(Mark(claim, output, amount) for (claim, output), amount in found.items()), tuple(absent))
+    received = _received(index, here)
+    found = [(mark, _outputs(index, mark, received)) for mark in here]
+    return Resolved(
+        tuple(Mark(mark.claim, output, mark.amount) for mark, outputs in found for output in outputs),
+        tuple(mark for mark, outputs in found if not outputs),
+    )
 
 
-def _keep_larger(found: dict[tuple[str, int], int | None], key: tuple[str, int], amount: int | None) -> None:
-    """A claim that marks an output twice (by itself and by its address) means the larger part of it, never the sum."""
-    if key in found:
-        known = found[key]
-        amount = None if known is None or amount is None else max(known, amount)
-    found[key] = amount
+def _received(index: Index, marks: Sequence[CaseMark]) -> Mapping[str, npt.NDArray[np.int64]]:
+    """Give, for every address that is marked and known, the outputs that it ever received, in chain order."""
+    numbers = index.addresses_of({mark.where for mark in marks if mark.place is Place.ADDRESS})
+    if not numbers:
+        return {}
+    column, wanted = index.columns.output_address, np.unique(np.array(list(numbers.values()), np.int64))
+    hits = np.concatenate([_hits(column, wanted, begin) for begin in range(0, len(column), _CHUNK)])
+    addresses = column[hits]
+    return {text: hits[addresses == number] for text, number in numbers.items()}
 
 
-def _outputs(index: Index, mark: CaseMark) -> list[int]:
+def _hits(column: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64], begin: int) -> npt.NDArray[np.int64]:
+    part = column[begin : begin + _CHUNK]
+    places = np.minimum(np.searchsorted(wanted, part), len(wanted) - 1)
+    return np.flatnonzero(wanted[places] == part) + begin
+
+
+def _outputs(index: Index, mark: CaseMark, received: Mapping[str, npt.NDArray[np.int64]]) -> list[int]:
+    """Give the outputs that a mark means; none where it means nothing in the index."""
     if mark.place is Place.OUTPUT:
-        return [index.find_output(mark.where)]
-    number = index.find_address(mark.where)
-    if number is None or mark.through is None:
+        try:
+            return [index.find_output(mark.where)]
+        except UnknownOutputError:
+            return []
+    outputs, columns = received.get(mark.where), index.columns
+    if outputs is None or mark.through is None:
         return []
-    columns = index.columns
     block = min(mark.through - columns.first_height + 1, columns.blocks)
     if block <= 0:
         return []
     end = int(columns.tx_first_output[columns.block_first_tx[block]])
-    return [int(output) for output in np.flatnonzero(columns.output_address[:end] == number)]
+    found: list[int] = outputs[outputs < end].tolist()
+    return found

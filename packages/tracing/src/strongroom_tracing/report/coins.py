@@ -17,7 +17,8 @@ from strongroom_tracing.index.service import Index
 from strongroom_tracing.report.markup import shortened
 from strongroom_tracing.report.model import Edge, End, Flow, Graph, Kind, Node
 from strongroom_tracing.taint.answer import Answer
-from strongroom_tracing.taint.model import Direction, Fees, Move
+from strongroom_tracing.taint.model import Contested, Direction, Fees, Move
+from strongroom_tracing.taint.naming import Names
 
 _MIXES = {
     Mixing.JOINMARKET: "JoinMarket",
@@ -34,9 +35,13 @@ def flow_of(index: Index, answer: Answer) -> Flow:
     marked: dict[str, int] = {claim: sums["marked"] for claim, sums in answer.totals().items()}
     asset = native_asset(chain_by_id(index.chain))
     backward = answer.question.direction is Direction.BACKWARD
-    return Flow(
-        asset, marked, _Drawing(index, answer, backward=backward).graph(), tuple(ends_of(index, answer)), backward
-    )
+    graph = _Drawing(index, answer, backward=backward).graph()
+    return Flow(asset, marked, graph, tuple(ends_of(index, answer)), backward, tuple(_others(answer)))
+
+
+def _others(answer: Answer) -> list[End]:
+    lost = [row for row in answer.contested if row.service]
+    return _sums((f"{c.claim}, after {c.winner}", Kind.SERVICE, c.service, "service", c.value) for c in lost)
 
 
 def ends_of(index: Index, answer: Answer) -> Iterator[End]:
@@ -48,7 +53,10 @@ def ends_of(index: Index, answer: Answer) -> Iterator[End]:
     yield from _sums((s.claim, Kind.SERVICE, s.service, "service", s.value) for s in answer.services)
     yield from _sums((f.claim, Kind.FEE, "fees", "fees of chain txs", f.value) for f in answer.fees)
     yield from _sums((row.claim, Kind.LEFT, row.reason, "stated limit of this trace", row.value) for row in answer.left)
-    lost = ((c.claim, Kind.CONTESTED, f"claim {c.winner}", "reported earlier", c.value) for c in answer.contested)
+    lost = (
+        (c.claim, Kind.CONTESTED, f"claim {c.winner}", f"reported earlier{_own_end(c)}", c.value)
+        for c in answer.contested
+    )
     yield from _sums(lost)
     yield from _sums(
         (o.claim, Kind.ORIGIN, _origin(o.spent, answer), "where it began", o.value) for o in answer.origins
@@ -68,7 +76,14 @@ def _origin(spent: int, answer: Answer) -> str:
     return "coinbase (subsidy and fees)" if answer.question.fees is Fees.ABSORBED else "new money of a block"
 
 
+def _own_end(lost: Contested) -> str:
+    return f"; its own way ends at service {lost.service}" if lost.service else ""
+
+
 def _address(index: Index, output: int) -> str:
+    """Give the address of an output; fees that a limit left have none."""
+    if output >= index.columns.outputs:
+        return "none"
     return index.address_text(int(index.columns.output_address[output]))
 
 
@@ -99,17 +114,14 @@ class _Drawing:
         return Graph(tuple(self.nodes[key] for key in sorted(self.nodes)), _edges(self.edges))
 
     def _marks(self) -> None:
-        value: dict[int, int] = defaultdict(int)
-        claims: dict[int, list[str]] = defaultdict(list)
-        for mark in self.answer.marked:
-            value[mark.output] += mark.asked
-            claims[mark.output].append(mark.claim)
-        self.marks = frozenset(value)
-        for output in sorted(value):
-            names = ", ".join(sorted(set(claims[output])))
-            self._add(
-                Node(f"m:{output}", Kind.MARK, _address(self.index, output), self._where(output, names), value[output])
-            )
+        asked: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for mark in self.answer.marked:  # a claim that marks an output again means the larger part of it
+            claims = asked[mark.output]
+            claims[mark.claim] = max(claims[mark.claim], mark.asked)
+        self.marks = frozenset(asked)
+        for output, claims in sorted(asked.items()):
+            where = self._where(output, ", ".join(sorted(claims)))
+            self._add(Node(f"m:{output}", Kind.MARK, _address(self.index, output), where, sum(claims.values())))
 
     def _ends(self) -> None:
         answer = self.answer
@@ -131,7 +143,7 @@ class _Drawing:
             self._end(node, left.output, left.value)
         for lost in answer.contested:
             detail = self._where(
-                lost.output, f"claim {lost.claim} lost it to {lost.winner}, which was reported earlier"
+                lost.output, f"claim {lost.claim} lost it to {lost.winner}, which was reported earlier{_own_end(lost)}"
             )
             node = Node(f"x:{lost.output}:{lost.claim}", Kind.CONTESTED, f"{lost.claim} to {lost.winner}", detail, 0)
             self._end(node, lost.output, lost.value, fork=True)
@@ -161,13 +173,13 @@ class _Drawing:
         if move.source < 0:
             label = _origin(move.source, self.answer)
             return self._add(Node(f"o:{move.tx}:{move.source}", Kind.ORIGIN, label, f"{label}, spent in {move.tx}", 0))
-        if move.source >= self.columns.outputs:  # the fee of a chain tx, claimed by the block's coinbase
-            return self._step(move.source - self.columns.outputs)
         if self.backward and move.source in self.stopped:
             return self._add(self.stopped[move.source])
         return self._of_output(move.source)
 
     def _of_output(self, output: int) -> str:
+        if output >= self.columns.outputs:  # the fee of a chain tx, which the block's coinbase may claim
+            return self._step(output - self.columns.outputs)
         return f"m:{output}" if output in self.marks else self._step(self.columns.tx_of_output(output))
 
     def _step(self, tx: int) -> str:
@@ -196,7 +208,8 @@ class _Drawing:
         self.edges[source, target] += value
 
     def _where(self, output: int, words: str) -> str:
-        return f"{words}: {self.columns.outpoint_text(output)}, address {_address(self.index, output)}"
+        place = Names(self.columns).places([output])[0]
+        return f"{words}: {place}, address {_address(self.index, output)}"
 
     def _sum_steps(self) -> None:
         """What a step, a service or a fee stands for is what came to it (backward and at the start: what left it)."""

@@ -20,7 +20,7 @@ MARGIN: Final = 16
 HEAD: Final = 26
 _THINNEST, _THICKEST = 1, 11
 _LABEL: Final = 17
-_VALUE: Final = 22
+_VALUE: Final = 20
 # Not only colours: each kind has a form of its own, drawn left of its label.
 SIGNS: Final = {
     Kind.MARK: '<path d="M0-6 6 6H-6Z"/>',

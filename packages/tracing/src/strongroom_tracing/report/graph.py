@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom_tracing.report.model import WORDS, Edge, Flow, Graph, Kind, Node
+from strongroom_tracing.report.model import Edge, Flow, Graph, Kind, Node
 
 LAYER_NODES: Final = 9
 LAYERS: Final = 18
@@ -86,14 +86,14 @@ def _merge(flow: Flow, hops: Mapping[str, int]) -> tuple[dict[str, tuple[int, st
     merged = {}
     for (layer, kind), members in sorted(groups.items()):
         if len(members) > 1:
-            group = _group(layer, kind, members)
+            group = _group(flow, layer, kind, members)
             merged[group.key] = (layer, group)
             home.update({node.key: (layer, group.key) for node in members})
     return home, merged
 
 
-def _group(layer: int, kind: Kind, members: list[Node]) -> Node:
-    many = f"{len(members)} {WORDS[kind][1]}"
+def _group(flow: Flow, layer: int, kind: Kind, members: list[Node]) -> Node:
+    many = f"{len(members)} {flow.words[kind][1]}"
     shown = "\n".join(f"{node.label}" for node in members[:10])
     more = f"\nand {len(members) - 10} more" if len(members) > 10 else ""  # noqa: PLR2004 -- as many as a tooltip bears
     return Node(

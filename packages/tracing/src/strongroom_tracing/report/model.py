@@ -6,7 +6,7 @@ Values are integers of base units until they are drawn.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -56,6 +56,16 @@ BACKWARD_OUTCOMES: Mapping[Kind, str] = {
     Kind.SERVICE: "Came from services",
     Kind.LEFT: "Not followed further back",
     Kind.CONVERTED: "Was another asset",
+}
+
+
+ACCOUNT_WORDS: Mapping[Kind, tuple[str, str]] = {
+    **WORDS,
+    Kind.MARK: ("marked transfer", "marked transfers"),
+    Kind.STEP: ("address", "addresses"),
+    Kind.HELD: ("holding", "holdings"),
+    Kind.FEE: ("gas", "payers of gas"),
+    Kind.LEFT: ("holding not followed", "holdings not followed"),
 }
 
 
@@ -115,18 +125,35 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One asset's money: what was marked by each claim, how it went, where it is."""
+    """One asset's money: what was marked by each claim, how it went, where it is.
+
+    ``others``: services at which the way of a claim ends that lost the money to an earlier one (poison follows both).
+    Their values are part of other ends. Of account chains (``accounts``): ``came`` is what of ``marked`` was another
+    asset before (backward: after), ``unknown`` what addresses paid beyond what is known to have come in, which is
+    nobody's, and ``notes`` are said beside the pictures.
+    """
 
     asset: Asset
     marked: Mapping[str, int]
     graph: Graph
     ends: tuple[End, ...]
     backward: bool = False
+    others: tuple[End, ...] = ()
+    accounts: bool = False
+    came: Mapping[str, int] = field(default_factory=dict)
+    unknown: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> Mapping[Kind, tuple[str, str]]:
+        """What things in pictures are called, one and many."""
+        return ACCOUNT_WORDS if self.accounts else WORDS
 
     @property
     def outcomes(self) -> Mapping[Kind, str]:
         """What may become of money, in words; backward: where it may come from."""
-        return BACKWARD_OUTCOMES if self.backward else OUTCOMES
+        words = BACKWARD_OUTCOMES if self.backward else OUTCOMES
+        return {**words, Kind.FEE: "Spent on gas"} if self.accounts else words
 
     def text(self, value: int) -> str:
         """Write a value exactly, in whole units of the asset."""

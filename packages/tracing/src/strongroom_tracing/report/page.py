@@ -53,12 +53,14 @@ def _flow(report: Report, flow: Flow, number: int) -> str:
     words = (
         ""
         if report.conserves
-        else "<p>Values are of whole outputs under poison; they do not add up to what was marked.</p>"
+        else "<p>Values are of whole outputs (on account chains: payments) under poison; they do not add up to what "
+        "was marked.</p>"
     )
     of = f" ({flow.asset.code})" if len(report.flows) > 1 else ""
     return "\n".join(
         (
             f"<h2>{esc(where + of)}</h2>{words}",
+            *(f"<p>{esc(note)}</p>" for note in flow.notes),
             _cards(flow),
             f"<h3>{'From where it came' if flow.backward else 'From the theft to where it is'}</h3>",
             _scroll("Sankey", picture),
@@ -75,14 +77,22 @@ def _scroll(name: str, inside: str) -> str:
 
 
 def _cards(flow: Flow) -> str:
-    total = flow.text(sum(flow.marked.values()))
-    items = [_card(Kind.MARK, "Marked as stolen", total, ", ".join(flow.marked))]
+    came = sum(flow.came.values())
+    total = flow.text(sum(flow.marked.values()) - came)
+    claims = [claim for claim, value in flow.marked.items() if value > flow.came.get(claim, 0)]
+    items = [_card(Kind.MARK, "Marked as stolen", total, ", ".join(claims))]
+    if came:
+        words = "Became another asset" if flow.backward else "Was another asset"
+        items.append(_card(Kind.CONVERTED, words, flow.text(came), "followed on like what was marked"))
     for kind, words in flow.outcomes.items():
         ends = [end for end in flow.ends if end.kind is kind]
         if ends:
             places = len({(end.label, end.detail) for end in ends})
             note = f"{places} place{'s' if places != 1 else ''}" if kind in (Kind.HELD, Kind.SERVICE) else ""
             items.append(_card(kind, words, flow.text(sum(end.value for end in ends)), note))
+    if flow.unknown:
+        note = "beyond what is known to have come in: no claim's, and not thereby clean"
+        items.append(_card(Kind.ORIGIN, "Paid besides, of unknown origin", flow.text(flow.unknown), note))
     return f'<ul class="cards">{"".join(items)}</ul>'
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from strongroom_tracing.report.flowgraph import SIGNS
 from strongroom_tracing.report.markup import esc, shortened
-from strongroom_tracing.report.model import WORDS, End, Flow, Kind
+from strongroom_tracing.report.model import End, Flow, Kind
 
 WIDTH: Final = 1020
 BAR: Final = 16
@@ -90,7 +90,7 @@ def _gathered(flow: Flow) -> tuple[list[End], tuple[str, ...]]:
             key=lambda end: (-value[end.label, end.detail], end.label, end.detail, end.claim),
         )
         if rest:
-            label = f"{len(largest) - len(named)} more {WORDS[kind][1]}"
+            label = f"{len(largest) - len(named)} more {flow.words[kind][1]}"
             kept += [End(end.claim, kind, label, f"{label}, drawn as one", end.value) for end in rest]
             words.append(f"{label}, together {flow.text(sum(end.value for end in rest))}, are drawn as one.")
     return kept, tuple(words)

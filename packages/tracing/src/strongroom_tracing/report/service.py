@@ -16,7 +16,7 @@ from strongroom_tracing.accounts.answer import AccountAnswer
 from strongroom_tracing.accounts.genuine import Genuine
 from strongroom_tracing.index.service import Index
 from strongroom_tracing.provenance import Provenance
-from strongroom_tracing.report.accounts import asset_of, flows_of
+from strongroom_tracing.report.accounts import asset_of, definition_of, flows_of, summary_of
 from strongroom_tracing.report.coins import flow_of
 from strongroom_tracing.report.definitions import DEFINITIONS
 from strongroom_tracing.report.model import Flow, Kind, Report, Table
@@ -44,9 +44,9 @@ _TITLES: Final = {
     "services": ("At services", "Where money came to a service, output by output."),
     "fees": ("Fees", ""),
     "left": ("Not followed further", "Money that went on, but not under the limits of this trace."),
-    "contested": ("Contested", "What a claim asked for and an earlier one has."),
+    "contested": ("Contested", "What a claim asked for and an earlier report has; by poison, where its own way ends."),
     "origins": ("Origins", "Where money came from in the end."),
-    "marked": ("Marks", "In the order of report; what was there already as the claim's own flow counts once (again)."),
+    "marked": ("Marks", "What was the claim's already, by flow or by another mark of it, counts once (again)."),
     "assumed": ("Assumed", "Chain txs with inputs of unknown value, and what these were taken to bring."),
     "moves": ("Moves", "Every step, in chain order."),
 }
@@ -84,12 +84,12 @@ def report_of_accounts(
     policy = answer.question.policy
     return Report(
         title=title,
-        summary=f"{policy.value.upper()} through height {provenance.height} of {provenance.chain}.",
+        summary=summary_of(answer, flows, provenance),
         flows=flows,
         tables=(_whom_to_ask(*flows), *_account_tables(tables, genuine)),
         provenance=provenance,
         on=on,
-        definition=DEFINITIONS[policy],
+        definition=definition_of(policy),
         conserves=policy is not Policy.POISON,
     )
 
@@ -117,7 +117,7 @@ def _whom_to_ask(*flows: Flow) -> Table:
     rows = tuple(
         (end.label, end.claim, flow.text(end.value))
         for flow in flows
-        for end in sorted(flow.ends, key=lambda end: (-end.value, end.label, end.claim))
+        for end in sorted((*flow.ends, *flow.others), key=lambda end: (-end.value, end.label, end.claim))
         if end.kind is Kind.SERVICE
     )
     note = "Services that money reached, with totals." if rows else "No money reached a service that is on the lists."

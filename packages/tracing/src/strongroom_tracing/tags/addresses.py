@@ -1,12 +1,14 @@
 """Addresses in one canonical form per chain, so that equal means the same party's key.
 
 EVM: lower case, and mixed case must be right by EIP-55. Bech32: lower case. Base58: as written, its check verified;
-Litecoin's script addresses start with M, Bitcoin Cash's CashAddr becomes the base58 form of the same hash. What has no
-known form (``currency:…`` and chains that we do not know) is kept as it is written.
+Litecoin's script addresses start with M, Bitcoin Cash's CashAddr becomes the base58 form of the same hash. A script
+without an address is ``script:`` and hex, a long one ``script-sha256:`` and its SHA-256, as the index has it. What has
+no known form (``currency:…`` and chains that we do not know) is kept as it is written.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import partial
@@ -20,9 +22,8 @@ _SOLANA_BYTES: Final = 32
 _MONERO_NETWORK: Final = (18, 19, 42)  # mainnet: primary, with payment id, subaddress
 _EVM_NAMESPACE: Final = "eip155:"
 _SHOWN: Final = 128
-_SCRIPT: Final = re.compile(
-    r"script:(?:[0-9a-f]{2})+", re.ASCII | re.IGNORECASE
-)  # as the index names what has no address
+_SCRIPT: Final = re.compile(r"script:(?:[0-9a-f]{2})+|script-sha256:[0-9a-f]{64}", re.ASCII | re.IGNORECASE)
+_LONGEST_SCRIPT: Final = 200  # bytes that are written out
 
 
 def place(currency: str, text: str) -> tuple[str, str]:
@@ -103,7 +104,7 @@ def _form(chain: str) -> Callable[[str], str | None]:
 def _coin(chain: str, text: str) -> str | None:
     versions, human = currencies.COINS[chain]
     if _SCRIPT.fullmatch(text):
-        return text.lower()
+        return _script(text.lower())
     if human and text.lower().startswith(f"{human}1"):
         return encodings.segwit(human, text)
     payload = encodings.base58_check(text)
@@ -112,6 +113,14 @@ def _coin(chain: str, text: str) -> str | None:
     if payload is None or len(payload) <= _HASH_BYTES or payload[:-_HASH_BYTES] not in versions:
         return None
     return encodings.to_base58_check(versions[payload[:-_HASH_BYTES]] + payload[-_HASH_BYTES:])
+
+
+def _script(text: str) -> str:
+    form, _, digits = text.partition(":")
+    script = bytes.fromhex(digits)
+    if form == "script" and len(script) > _LONGEST_SCRIPT:
+        return f"script-sha256:{hashlib.sha256(script).hexdigest()}"
+    return text
 
 
 def _solana(text: str) -> str | None:

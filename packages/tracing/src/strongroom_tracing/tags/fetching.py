@@ -103,7 +103,7 @@ def _save(answer: httpx.Response, path: Path, bytes_max: int, deadline: float) -
 def _modified(header: str | None) -> date | None:
     try:
         return parsedate_to_datetime(header).astimezone(UTC).date() if header else None
-    except ValueError:
+    except (ValueError, OverflowError):  # no day, or one beyond the calendar
         return None
 
 

@@ -30,6 +30,19 @@ class Entry:
         """The file's name: that of its bytes, so that a file never changes."""
         return f"{self.file_sha256}.parquet"
 
+    def names_what(self, other: Entry) -> bool:
+        """Whether both say the same of the list's tags."""
+        return (self.file_sha256, self.info.sha256, self.info.tags) == (
+            other.file_sha256,
+            other.info.sha256,
+            other.info.tags,
+        )
+
+
+def stands(folder: Path) -> bool:
+    """Whether there is a store in a folder."""
+    return (folder / _NAME).exists()
+
 
 def read(folder: Path) -> dict[str, Entry]:
     """Read the lists by name; none where the store is new. Raises ``StoreDamagedError``."""

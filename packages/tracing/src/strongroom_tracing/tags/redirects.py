@@ -25,11 +25,19 @@ def followed(url: str, location: str) -> str:
 
     From this machine to this machine, http goes on as http. Everything else stays https or becomes it, and leads
     neither to this machine nor to a private, link-local or reserved address; only to where it already is. The URL is
-    read as the HTTP client reads it. Raises ``SettingsError``, and ``httpx.InvalidURL`` for what is no URL.
+    read as the HTTP client reads it. Raises ``SettingsError``, also for what is no URL.
     """
     here = httpx.URL(url)
-    there = here.join(location)
-    check_url(str(there))
+    try:
+        there = here.join(location)
+        check_url(str(there))
+        return _allowed(here, there)
+    except (httpx.InvalidURL, ValueError) as error:  # a bracket left open, a label that is no punycode
+        message = f"{location[:200]!r} is no URL: {error}"
+        raise SettingsError(message) from error
+
+
+def _allowed(here: httpx.URL, there: httpx.URL) -> str:
     if here.scheme == "https" and there.scheme != "https":
         message = f"{str(there)[:200]!r} is not https, and {here.host} was asked by https"
         raise SettingsError(message)

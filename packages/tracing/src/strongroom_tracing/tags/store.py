@@ -52,6 +52,16 @@ class TagStore:
         store._load()
         return store
 
+    def refresh(self) -> None:
+        """See other processes' changes; lists that did not change are not read again.
+
+        Raises ``StoreDamagedError``, also where all that stood is gone: without it every service would be unknown.
+        """
+        if self._entries and not manifest.stands(self._folder):
+            message = f"the lists of {self._folder} are gone: bring them back, or import them again"
+            raise StoreDamagedError(message)
+        self._load()
+
     def lookup(self, chain: str, address: str) -> tuple[Tag, ...]:
         """Give all that is said of an address (of an EVM address: on every EVM chain), by list.
 
@@ -207,13 +217,13 @@ class TagStore:
 
     def _read(self, entry: manifest.Entry) -> Rows:
         stood = self._entries.get(entry.info.name)
-        if stood is not None and stood.file_sha256 == entry.file_sha256:
+        if stood is not None and stood.names_what(entry):
             return self._rows[entry.info.name]
         path = self._folder / _FILES / entry.file
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == entry.file_sha256:
             try:
-                return from_parquet(data)
+                return _checked(from_parquet(data), entry.info)
             except (pa.ArrowException, OSError):
                 pass  # told below, as any other damage
         message = f"{path} is damaged: import the list {entry.info.name!r} again"
@@ -225,3 +235,14 @@ class TagStore:
         for path in (self._folder / _FILES).iterdir():
             if path.name not in named:
                 path.unlink(missing_ok=True)
+
+
+def _checked(rows: Rows, info: ListInfo) -> Rows:
+    """See that a list is the one that the manifest names: ``TagStore.hash``, which answers rest on, is of its words."""
+    if len(rows.keys) != info.tags or rows.sha256() != info.sha256 or not rows.is_keyed():
+        message = (
+            f"the tags of the list {info.name!r} are not those that the manifest names ({info.tags} tags, content "
+            f"{info.sha256}), so an answer would say that it rests on what it does not: import the list again"
+        )
+        raise StoreDamagedError(message)
+    return rows

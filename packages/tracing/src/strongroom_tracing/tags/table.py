@@ -46,6 +46,19 @@ class Rows:
         """Give all tags."""
         return self._tags(0, len(self.keys))
 
+    def sha256(self) -> str:
+        """Give the digest of what is in it, as ``content_sha256`` does: a file is not believed, it is reckoned."""
+        write = json.JSONEncoder(ensure_ascii=False).encode
+        values = (_plain(self.columns.column(name)) for name in _NAMES)
+        lines = "".join([f"{write(row)}\n" for row in zip(*values, strict=True)])
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def is_keyed(self) -> bool:
+        """Tell whether every tag stands under its own key, in order: what stands elsewhere would never be found."""
+        places = zip(_plain(self.columns.column("chain")), _plain(self.columns.column("address")), strict=True)
+        keys = [key(chain, address) for chain, address in places]
+        return keys == self.keys and keys == sorted(keys)
+
     def _tags(self, first: int, last: int) -> list[Tag]:
         rows = self.columns.slice(first, last - first).drop_columns([_KEY]).to_pylist()
         return [Tag(**{**row, "category": Category(row["category"])}) for row in rows]
@@ -78,6 +91,12 @@ def from_parquet(data: bytes) -> Rows:
     """Read the bytes of a Parquet file. Raises pyarrow's errors on damaged ones."""
     columns = pq.read_table(pa.BufferReader(data), schema=_SCHEMA)
     return Rows(columns.column(_KEY).to_pylist(), columns)
+
+
+def _plain(column: Any) -> list[Any]:
+    """Give a column's values as JSON has them."""
+    values: list[Any] = (column.cast(pa.string()) if pa.types.is_date(column.type) else column).to_pylist()
+    return values
 
 
 def _line(tag: Tag) -> str:

@@ -101,6 +101,14 @@ class Answer:
         rows = self.kinds[at.MOVE].tolist()
         return tuple(sorted(model.Move(tx, source, sink, names[c], value) for tx, c, value, source, sink in rows))
 
+    def move_columns(self) -> tuple[Array, Array, Array, list[str], Array]:
+        """Give ``moves`` as columns, in the same order: chain tx, source, sink, claim, value."""
+        tx, claim, value, source, sink = self.kinds[at.MOVE].T
+        by_name = np.argsort(np.argsort(np.array(self.claims, dtype=object), kind="stable"), kind="stable")
+        order = np.lexsort((value, by_name[claim], sink, source, tx))
+        names = [self.claims[number] for number in claim[order].tolist()]
+        return tx[order], source[order], sink[order], names, value[order]
+
     def totals(self) -> dict[str, dict[str, int]]:
         """Give, for every claim, base units: marked, held, services, fees, left, contested, origins."""
         groups = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Final
 
 import numpy as np
@@ -87,22 +88,35 @@ def _state(columns: Columns, question: Question, most_marks: int) -> Array:
 
 
 def _work(columns: Columns, question: Question, claims: tuple[str, ...]) -> Work:
-    numbers = {claim: number for number, claim in enumerate(claims)}
+    reports = _reports(question.marks)
     amounts: dict[tuple[int, int], int] = {}
-    for mark in question.marks:
-        place = (mark.output, numbers[mark.claim])
-        amounts[place] = max(amounts.get(place, 0), _amount(columns, mark))
-    marks = [(output, claim, amounts[output, claim], 0) for output, claim in sorted(amounts)]
+    for number, (_, marks_of_it) in enumerate(reports):
+        for mark in marks_of_it:
+            place = (mark.output, number)
+            amounts[place] = max(amounts.get(place, 0), _amount(columns, mark))
+    marks = [(output, report, amounts[output, report], 0) for output, report in sorted(amounts)]
     size = 1024 + 2 * len(marks)
     return Work(
         state=_state(columns, question, max(Counter(mark[0] for mark in marks).values(), default=0)),
         marks=np.array(marks, dtype=np.int64).reshape(-1, 4).T.copy(),
         stops=np.array(sorted(question.stops), dtype=np.int64),
-        claims=np.full((len(claims), 3), -1, dtype=np.int64),
+        claims=_lines(claims, [claim for claim, _ in reports]),
         heap=np.zeros(size, dtype=np.int64),
         grid=np.zeros(size, dtype=np.int64),
         **{name: np.zeros((size, width), dtype=np.int64) for name, width in _WIDTHS.items()},
     )
+
+
+def _reports(marks: Sequence[Mark]) -> list[tuple[str, list[Mark]]]:
+    """Give the marks of one claim between which none of another stands as one report: nothing else tells their age."""
+    return [(claim, list(found)) for claim, found in groupby(marks, key=lambda mark: mark.claim)]
+
+
+def _lines(claims: Sequence[str], reports: Sequence[str]) -> Array:
+    numbers = {claim: number for number, claim in enumerate(claims)}
+    lines = np.full((len(reports), at.CLAIM_WIDTH), -1, dtype=np.int64)
+    lines[:, at.CLAIM_OF] = [numbers[claim] for claim in reports]
+    return lines
 
 
 def _amount(columns: Columns, mark: Mark) -> int:
@@ -131,10 +145,17 @@ def _longer(array: Array, size: int) -> Array:
 def _answer(work: Work, question: Question, claims: tuple[str, ...]) -> Answer:
     """Sort the rows, so that they do not tell in which order they were found."""
     rows = work.rows[: work.state[at.ROWS]]
+    _name_claims(rows, work.claims[:, at.CLAIM_OF])
     kinds = {kind: rows[rows[:, 0] == kind][:, 1:] for kind in range(at.MOVE + 1)}
     made = {kind: _sums(found) for kind, found in kinds.items() if kind != at.MARKED}
     made[at.MARKED] = kinds[at.MARKED].copy()
     return Answer(question, claims, made, int(work.state[at.VISITED]))
+
+
+def _name_claims(rows: Array, claim_of: Array) -> None:
+    """Write claims where the machine wrote reports: to whom money belongs; and, where it is contested, who won it."""
+    for column, kinds in ((2, rows[:, 0] != at.ASSUMED), (4, rows[:, 0] == at.CONTESTED)):
+        rows[kinds, column] = claim_of[rows[kinds, column]]
 
 
 def _sums(rows: Array) -> Array:

@@ -12,14 +12,17 @@ The policies, as said by those who named them:
 * **LIFO**: the same rows, one of them turned round: the last base unit in is the first out.
 * **TIHO** (taint in, highest out): Tironsakkul, Maarek, Eross, Just, "Tracking Mixed Bitcoins" (2020; and "Probing the
   Mystery of Cryptocurrency Theft", 2019): the taint of all inputs fills the output of the highest value, then the next
-  (equal values: the lower output first), and the fee last. Backward there is no definition by its authors; here it is
-  the mirror: the taint of the outputs fills the input of the highest value first.
+  (equal values: the lower output first), and the fee last; of several claims the earlier report goes first. Backward
+  there is no definition by its authors; here it is the mirror: the taint of the outputs fills the input of the highest
+  value first.
 
 Backward means the mirrored chain tx: outputs and fee are what goes in, inputs what comes out. FIFO and LIFO backward
 are the exact inverse of forward, base unit by base unit; haircut backward is in proportion to the inputs' values.
 
-All values are integers of base units (satoshi). A claim is one report of a theft; all its marks are as old as its
-first one, and where two claims meet the first report wins.
+All values are integers of base units (satoshi). A claim is a theft that somebody reported, by one mark or by more.
+Where two claims meet the first report wins: money belongs to the claim of the oldest mark that it flowed from or that
+names it; behind a service, the mark that opened the way through it is the oldest that counts. A mark is as old as its
+place among the marks; what its claim marked before makes it no older.
 """
 
 from __future__ import annotations
@@ -74,7 +77,7 @@ class Mark:
     """An output that a report names: all of it (``amount`` None), or so many of its base units.
 
     FIFO and LIFO take the first ``amount`` of them. Poison has no amounts: an output is tainted or not. Where a claim
-    names an output twice, the larger amount counts.
+    names an output twice, the larger amount counts, each part of it from the first mark that names it.
     """
 
     claim: str
@@ -133,7 +136,7 @@ class AtService:
 
 @dataclass(frozen=True, slots=True, order=True)
 class InFee:
-    """Tainted money in the fee of a chain tx, not followed (of a coinbase: what it could have claimed and did not)."""
+    """Tainted money that is lost in the fee of a chain tx (of a coinbase: what it could have claimed and did not)."""
 
     tx: int
     claim: str
@@ -142,7 +145,10 @@ class InFee:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Left:
-    """Tainted money that went on, but was not followed."""
+    """Tainted money that went on, but was not followed.
+
+    ``output``: as the source of a ``Move``, since a fee that would be carried on can be left too.
+    """
 
     output: int
     claim: str
@@ -155,6 +161,7 @@ class Contested:
     """Money in an output that ``claim`` asks for too, and ``winner``, whose report is earlier, has.
 
     ``service``: under poison, which follows both, the service that ``claim``'s way ends at in this output; else "".
+    ``output`` is as in ``Left``.
     """
 
     output: int
@@ -180,7 +187,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Marked:
-    """A mark as it was counted: of ``asked`` base units ``again`` were there already as the claim's own flow."""
+    """A mark as it was counted: of ``asked`` base units ``again`` were the claim's already, by flow or another mark."""
 
     output: int
     claim: str

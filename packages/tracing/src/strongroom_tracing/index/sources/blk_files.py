@@ -1,40 +1,32 @@
 """The files ``blk*.dat`` of a node: blocks in the order in which they came, forks and all.
 
-Bitcoin Core from version 28 on veils them with the 8 bytes of ``xor.dat`` beside them. Each record is the network's
-magic, the length, the block. The best chain is the one with the most work (the sum of 2^256 / (target + 1)), as for
-nodes.
+Bitcoin Core from version 28 on veils them with the 8 bytes of ``xor.dat`` beside them. The best chain is the one with
+the most work (the sum of 2^256 / (target + 1)), as for nodes.
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from strongroom_tracing.index.errors import SourceError
 from strongroom_tracing.index.model import RawBlock, Tip
+from strongroom_tracing.index.sources.records import BlockFile, Place, Skipped, magic_of
 
 KEY_FILE: Final = "xor.dat"
-_HEADER = 80
-_RECORD = 8  # magic and length
-_NO_HASH = bytes(32)
-_LARGEST_BLOCK = 32_000_000  # beyond every chain's limit; a longer record is no record
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    file: Path
-    at: int
-    size: int
-    previous: bytes
-    work: int
+_NO_HASH: Final = bytes(32)
+_TOLD: Final = 5  # places, of many that are passed over
+_log = logging.getLogger(__name__)
 
 
 class BlkFiles:
-    """A folder of ``blk*.dat`` files, of a running node too: what it has not yet written wholly is passed over."""
+    """A folder of ``blk*.dat`` files, of a running node too: what is no whole block is passed over.
+
+    ``skipped`` says where, and a warning is logged.
+    """
 
     def __init__(self, folder: Path, *, chain: str | None = None, first_height: int = 0) -> None:
         """Find the best chain.
@@ -48,7 +40,8 @@ class BlkFiles:
         if not files:
             message = f"there are no blk*.dat files in {folder}"
             raise SourceError(message)
-        places = {own: place for file in files for own, place in self._records(file)}
+        self.skipped: tuple[Skipped, ...] = ()
+        places = self._scan(files)
         self._chain = _best(places)
         self._places = [places[own] for own in self._chain]
         if chain is None and self._places[0].previous != _NO_HASH:
@@ -70,45 +63,34 @@ class BlkFiles:
         begin = first - self.first_height
         numbered = enumerate(self._places[begin : last - self.first_height + 1], first)
         for file, places in groupby(numbered, key=lambda numbered: numbered[1].file):
-            with _opened(file) as opened:
+            with BlockFile(file, self._key) as opened:
                 for height, place in places:
-                    raw = self._read(opened, place.at, place.size)
+                    raw = opened.read(place.at, place.size)
                     if len(raw) != place.size:
                         message = f"{file} became shorter while it was read"
                         raise SourceError(message)
                     yield RawBlock(height, self._chain[height - self.first_height][::-1].hex(), raw)
 
-    def _records(self, path: Path) -> Iterator[tuple[bytes, _Place]]:
-        at, end = 0, path.stat().st_size
-        with _opened(path) as file:
-            magic = self._read(file, 0, 4)
-            while at + _RECORD + _HEADER <= end:
-                head = self._read(file, at, _RECORD + _HEADER)
-                size = int.from_bytes(head[4:8], "little")
-                # Nodes make room in advance (zeros, not veiled), and may be writing the last record just now.
-                if (
-                    head[:4] != magic
-                    or not any(magic)
-                    or not _HEADER < size <= _LARGEST_BLOCK
-                    or at + _RECORD + size > end
-                ):
-                    break
-                header = head[_RECORD:]
-                own = hashlib.sha256(hashlib.sha256(header).digest()).digest()
-                yield own, _Place(path, at + _RECORD, size, header[4:36], _work(header))
-                at += _RECORD + size
-
-    def _read(self, file: IO[bytes], at: int, size: int) -> bytes:
-        file.seek(at)
-        data = file.read(size)
-        if not any(self._key):
-            return data
-        turned = self._key[at % len(self._key) :] + self._key[: at % len(self._key)]
-        veil = (turned * (len(data) // len(turned) + 1))[: len(data)]
-        return (int.from_bytes(data) ^ int.from_bytes(veil)).to_bytes(len(data))
+    def _scan(self, files: Sequence[Path]) -> dict[bytes, Place]:
+        magic = magic_of(files, self._key)
+        places: dict[bytes, Place] = {}
+        for path in files:
+            with BlockFile(path, self._key) as file:
+                places.update(file.records(magic))
+                self.skipped += tuple(file.skipped)
+        if self.skipped:
+            _log.warning(_told(self.skipped))
+        return places
 
 
-def _best(places: dict[bytes, _Place]) -> list[bytes]:
+def _told(skipped: Sequence[Skipped]) -> str:
+    """Say what was passed over, of many places the first ones."""
+    some = ", ".join(f"{part.file.name} from byte {part.at} ({part.size} bytes)" for part in skipped[:_TOLD])
+    more = f" and {len(skipped) - _TOLD} more places" if len(skipped) > _TOLD else ""
+    return f"passed over what is no whole block in {some}{more}"
+
+
+def _best(places: dict[bytes, Place]) -> list[bytes]:
     """Give the hashes of the chain with the most work, oldest first; of two, the one whose last block came first."""
     total: dict[bytes, int] = {}
     for own in places:
@@ -126,20 +108,13 @@ def _best(places: dict[bytes, _Place]) -> list[bytes]:
     return chain[::-1]
 
 
-def _unknown_path(places: dict[bytes, _Place], total: dict[bytes, int], own: bytes) -> list[bytes]:
+def _unknown_path(places: dict[bytes, Place], total: dict[bytes, int], own: bytes) -> list[bytes]:
     """Give a block and those before it whose work is not summed up yet, newest first."""
     path = []
     while own in places and own not in total:
         path.append(own)
         own = places[own].previous
     return path
-
-
-def _work(header: bytes) -> int:
-    bits = int.from_bytes(header[72:76], "little")
-    exponent, mantissa = bits >> 24, bits & 0x7FFFFF
-    target = mantissa << 8 * (exponent - 3) if exponent >= 3 else mantissa >> 8 * (3 - exponent)  # noqa: PLR2004 -- bytes of the mantissa
-    return (1 << 256) // (target + 1)
 
 
 def _key_of(folder: Path) -> bytes:
@@ -151,11 +126,3 @@ def _key_of(folder: Path) -> bytes:
         message = f"{path} is empty; it should hold the key of the files beside it"
         raise SourceError(message)
     return key
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror}"
-        raise SourceError(message) from error

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from strongroom_tracing.index.errors import SourceError
 from strongroom_tracing.index.model import RawBlock, Tip
+from strongroom_tracing.index.reading import LARGEST_VALUE
 from strongroom_tracing.index.sources.rpc import NO_SUCH_HEIGHT, Rpc, RpcRefusal
 
 _COIN: Final = 10**8  # base units
@@ -87,7 +88,7 @@ class NodeSource:
         spent = [entry for tx in block["tx"] for entry in tx["vin"] if "coinbase" not in entry]
         if not all("prevout" in entry for entry in spent):
             return None
-        return b"".join(_output(entry["prevout"]) for entry in spent)
+        return b"".join(_output(own, entry["prevout"]) for entry in spent)
 
 
 def _next_count(count: int, size: int) -> int:
@@ -97,11 +98,12 @@ def _next_count(count: int, size: int) -> int:
     return min(count * 2, _BLOCKS_AT_ONCE) if size < _WANTED_BYTES // 2 else count
 
 
-def _output(prevout: dict[str, Any]) -> bytes:
+def _output(own: str, prevout: dict[str, Any]) -> bytes:
     """Write an output as in a chain tx: value, length of the script, script."""
-    value = Decimal(prevout["value"]) * _COIN
-    if value != int(value):
-        message = f"the node gave {prevout['value']} as a value, which is no whole number of base units"
+    said = prevout["value"]
+    value = Decimal(said) * _COIN if isinstance(said, Decimal | int) else Decimal(-1)
+    if not 0 <= value <= LARGEST_VALUE or value != int(value):
+        message = f"the node gave {said} as the value of an output that block {own} spends; no output can have it"
         raise SourceError(message)
     script = bytes.fromhex(prevout["scriptPubKey"]["hex"])
     return int(value).to_bytes(8, "little") + _size(len(script)) + script

@@ -69,7 +69,8 @@ def _check_columns(path: Path, columns: Iterable[str]) -> None:
 
 
 def _headed(path: Path, head: Iterable[str], given: Given) -> Given:
-    said = dict(line[1:].strip().split(": ", 1) for line in head if ": " in line)
+    parts = (line[1:].strip().partition(": ") for line in head)
+    said = {name: value for name, colon, value in parts if colon}
     if "as_of" in said:
         as_of = day(said["as_of"])
         if as_of is None:

@@ -7,6 +7,7 @@ its object template coin-address. Lines of problems are numbers of attributes in
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from strongroom_tracing.tags.errors import BadListError
 from strongroom_tracing.tags.imports.reading import NOTHING, Gathering, Given, whole_text
 from strongroom_tracing.tags.model import Problem, Tag
 from strongroom_tracing.tags.vocabulary import category
+
+# It logs what stands in files; with no handler set that goes to the terminal as it is, control characters and all.
+logging.getLogger("pymisp").setLevel(logging.CRITICAL)
 
 _CURRENCIES: Final = {"btc": "BTC", "xmr": "XMR", "dash": "DASH"}
 _TEXTS: Final = ("text", "other")

@@ -81,22 +81,24 @@ class Gathering:
             return
         if category is Category.OTHER and given.category is not None:
             category = given.category
-        self.tags.append(
-            Tag(
-                chain=chain,
-                address=address,
-                label=self._needed("label", label or given.label or actor or given.actor),
-                category=category,
-                actor=actor or given.actor,
-                source=self._needed("source", source or given.source),
-                source_date=source_date or self._day(),
-                confidence=given.confidence if confidence is None else confidence,
-                licence=licence or given.licence,
-                uri=uri or given.uri,
-                currency=said,
-                note="; ".join(part for part in (note, doubt) if part),
-            )
+        made = Tag(
+            chain=chain,
+            address=address,
+            label=self._needed("label", label or given.label or actor or given.actor),
+            category=category,
+            actor=actor or given.actor,
+            source=self._needed("source", source or given.source),
+            source_date=source_date or self._day(),
+            confidence=given.confidence if confidence is None else confidence,
+            licence=licence or given.licence,
+            uri=uri or given.uri,
+            currency=said,
+            note="; ".join(part for part in (note, doubt) if part),
         )
+        if _writable(made):
+            self.tags.append(made)
+        else:
+            self.refuse(line, text, "it holds half of a surrogate pair, which no file can")
 
     def refuse(self, line: int, text: str, reason: str) -> None:
         """Keep a line that cannot be read."""
@@ -121,6 +123,14 @@ class Gathering:
             message = f"{self.path.name} has a tag without a {what}: give one for the list"
             raise BadListError(message)
         return text
+
+
+def _writable(tag: Tag) -> bool:
+    try:
+        f"{tag.address}{tag.label}{tag.actor}{tag.source}{tag.licence}{tag.uri}{tag.currency}{tag.note}".encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _placed(chain: str, currency: str, text: str) -> tuple[str, str, str]:

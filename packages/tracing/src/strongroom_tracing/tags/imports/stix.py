@@ -51,16 +51,16 @@ def read(path: Path, given: Given = NOTHING, *, problems: list[Problem] | None =
     """
     gathering = Gathering(path, given)
     objects = _objects(path)
-    names = {said.get("id"): str(said.get("name", "")) for said in objects if said.get("type") == "identity"}
+    names = {str(said.get("id")): str(said.get("name", "")) for said in objects if said.get("type") == "identity"}
     for number, raw in enumerate(objects, 1):
         try:
             said: _Object = stix2.parse(dict(raw), allow_custom=True, version="2.1")
             wallets = [] if said.get("revoked") else list(_wallets(said))
-        except (STIXError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (STIXError, ValueError, TypeError, LookupError, AttributeError, NameError, RecursionError) as error:
             gathering.refuse(number, str(raw.get("id", "")), f"no valid STIX 2.1: {error}")
             continue
         for wallet in wallets:
-            _put(gathering, number, said, wallet, names.get(said.get("created_by_ref"), ""))
+            _put(gathering, number, said, wallet, names.get(str(said.get("created_by_ref")), ""))
     return gathering.done(problems)
 
 

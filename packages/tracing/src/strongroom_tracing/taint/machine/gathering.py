@@ -148,8 +148,23 @@ def take_lots(work: Work, item: int, flows: int, slot_number: int, base: int) ->
 
 
 @compiled_lean
+def first_of_each(claims: Array, n: int) -> int:
+    """Keep, of the ``n`` reports listed, each claim's earliest; give how many there are."""
+    kept = 0
+    for i in range(n):
+        claim = claims[claims[i, at.TOUCHED_CLAIM], at.CLAIM_OF]
+        if claims[claim, at.COLUMN] < 0:
+            claims[claim, at.COLUMN] = 0
+            claims[kept, at.TOUCHED_CLAIM] = claims[i, at.TOUCHED_CLAIM]
+            kept += 1
+    for i in range(kept):
+        claims[claims[claims[i, at.TOUCHED_CLAIM], at.CLAIM_OF], at.COLUMN] = -1
+    return kept
+
+
+@compiled_lean
 def touch(work: Work) -> None:
-    """List the claims that are in the flow, in the order of report."""
+    """List the reports that are in the flow, in their order; under poison, of each claim the earliest."""
     state, claims = work.state, work.claims
     n = 0
     for i in range(state[at.FLOWS]):
@@ -165,7 +180,7 @@ def touch(work: Work) -> None:
         n += 1
     for i in range(n):
         claims[claims[i, at.TOUCHED_CLAIM], at.COLUMN] = -1
-    state[at.TOUCHED] = n
+    state[at.TOUCHED] = first_of_each(claims, n) if state[at.POLICY] == at.POISON else n
 
 
 @compiled_lean
@@ -173,9 +188,9 @@ def count_hops(work: Work) -> None:
     """Say for every claim in the flow how far what comes out is from a mark: one more than its nearest lot."""
     flow, claims = work.scratch, work.claims
     for f in range(work.state[at.FLOWS]):
-        claims[flow[f, at.FLOW_CLAIM], at.CLAIM_HOP] = flow[f, at.FLOW_HOP] + 1
+        claims[claims[flow[f, at.FLOW_CLAIM], at.CLAIM_OF], at.CLAIM_HOP] = flow[f, at.FLOW_HOP] + 1
     for f in range(work.state[at.FLOWS]):
-        claim = flow[f, at.FLOW_CLAIM]
+        claim = claims[flow[f, at.FLOW_CLAIM], at.CLAIM_OF]
         claims[claim, at.CLAIM_HOP] = min(claims[claim, at.CLAIM_HOP], flow[f, at.FLOW_HOP] + 1)
 
 

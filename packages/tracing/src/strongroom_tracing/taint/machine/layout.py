@@ -1,5 +1,9 @@
 """How the machine keeps its state: tables of 64-bit integers that Python makes and grows.
 
+What lots, marks and rows have as CLAIM is a *report*: the marks of one claim between which none of another claim stands
+in the order of report. Reports are numbered in that order, so of two the lower is the earlier one; ``CLAIM_OF`` says
+whose it is. Two reports of one claim never lose to each other.
+
 Read by compiled code.
 """
 
@@ -113,16 +117,20 @@ MARK_CLAIM: Final = 1
 MARK_AMOUNT: Final = 2
 MARK_DONE: Final = 3
 
-# ``claims``
+# ``claims``, a line for each report; what is said of a claim stands in the line of its own number, of which there are
+# never more.
 TOUCHED_CLAIM: Final = 0
-COLUMN: Final = 1  # of a claim in ``grid``, -1: none
+COLUMN: Final = 1  # of a report in ``grid``, -1: none
 CLAIM_HOP: Final = 2  # of a claim in what comes out of the chain tx in hand
+CLAIM_OF: Final = 3  # the claim that a report is of
+LAST_MOVE: Final = 4  # of a claim: its last row among the moves, -1: none
+CLAIM_WIDTH: Final = 5
 
 # Kinds of rows: (kind, output or chain tx, claim, value, one thing more, another).
 HELD: Final = 0
 SERVICE: Final = 1  # ... the address
 FEE: Final = 2  # of a chain tx
-BELOW: Final = 3
+BELOW: Final = 3  # of an output, or of a fee that would be carried on, as ``CODE`` says
 HOP_LIMIT: Final = 4
 HEIGHT_LIMIT: Final = 5
 CONTESTED: Final = 6  # ... the claim that won, ... the address where it is a service's (poison), -1: none

@@ -1,13 +1,13 @@
-"""Where money comes to rest or waits on: marks and whose report comes first, stops, limits."""
+"""Where money comes to rest or waits on: marks, stops, limits."""
 
 from __future__ import annotations
 
 from strongroom_tracing.compiled import compiled_lean
 from strongroom_tracing.taint.machine import layout as at
-from strongroom_tracing.taint.machine.layout import Array, Chain, Work
+from strongroom_tracing.taint.machine.layout import Chain, Work
+from strongroom_tracing.taint.machine.marking import apply_marks, same_claim
 from strongroom_tracing.taint.machine.waiting import (
     add_row,
-    append,
     is_coinbase,
     key_of,
     last_at_most,
@@ -15,149 +15,6 @@ from strongroom_tracing.taint.machine.waiting import (
     push,
     store,
 )
-
-
-@compiled_lean
-def overlay(work: Work, output: int, n: int, claim: int, amount: int) -> int:  # noqa: C901 - compiled: calls cost
-    """Lay a mark on the first ``amount`` base units of an output; where two claims meet, the earlier report keeps.
-
-    For the policies that know where in an output money is. Gives the number of lots in the cell.
-    """
-    cell = work.scratch
-    m = at.ZERO
-    reached = at.ZERO
-    again = 0
-    for j in range(n):
-        owner, start, length = cell[j, at.CLAIM], cell[j, at.START], cell[j, at.LENGTH]
-        if reached < amount and start > reached:
-            m = append(cell, at.SPARE, m, claim, reached, min(start, amount) - reached)
-        inside = max(min(start + length, amount) - start, 0)
-        winner = min(owner, claim)
-        if inside > 0:
-            m = append(cell, at.SPARE, m, winner, start, inside)
-            if owner == claim:
-                again += inside
-            else:
-                add_row(work, at.CONTESTED, output, max(owner, claim), inside, winner, at.NONE)
-        if length > inside:
-            m = append(cell, at.SPARE, m, owner, start + inside, length - inside)
-        reached = start + length
-    if reached < amount:
-        m = append(cell, at.SPARE, m, claim, reached, amount - reached)
-    for j in range(m):
-        for column in range(3):
-            cell[j, column] = cell[j, at.SPARE + column]
-    add_row(work, at.MARKED, output, claim, amount, again, at.ZERO)
-    return m
-
-
-@compiled_lean
-def insert(work: Work, n: int, claim: int) -> int:
-    """Give the place of a claim's lot among those of the cell, which are in order of report; make it if need be."""
-    cell = work.scratch
-    for j in range(n):
-        if cell[j, at.CLAIM] == claim:
-            return j
-    place = n
-    while place > 0 and cell[place - 1, at.CLAIM] > claim:
-        for column in range(3):
-            cell[place, column] = cell[place - 1, column]
-        place -= 1
-    cell[place, at.CLAIM] = claim
-    cell[place, at.START] = 0
-    cell[place, at.LENGTH] = 0
-    return place
-
-
-@compiled_lean
-def lose(work: Work, output: int, n: int, claim: int, lost: int) -> None:
-    """Write down that a claim loses to the earlier reports that have the money, the first one first."""
-    for j in range(n):
-        if lost > 0 and work.scratch[j, at.CLAIM] < claim:
-            part = min(lost, work.scratch[j, at.LENGTH])
-            add_row(work, at.CONTESTED, output, claim, part, work.scratch[j, at.CLAIM], at.NONE)
-            lost -= part
-
-
-@compiled_lean
-def seize(work: Work, output: int, n: int, claim: int, wanted: int) -> None:
-    """Take money from later reports, the latest first."""
-    cell = work.scratch
-    for j in range(n - 1, -1, -1):
-        if wanted > 0 and cell[j, at.CLAIM] > claim:
-            part = min(wanted, cell[j, at.LENGTH])
-            add_row(work, at.CONTESTED, output, cell[j, at.CLAIM], part, claim, at.NONE)
-            cell[j, at.LENGTH] -= part
-            wanted -= part
-
-
-@compiled_lean
-def without_empty(work: Work, n: int) -> int:
-    """Drop the lots of the cell that have nothing left; give how many there are."""
-    m = 0
-    for j in range(n):
-        if work.scratch[j, at.LENGTH] > 0:
-            for column in range(3):
-                work.scratch[m, column] = work.scratch[j, column]
-            m += 1
-    return m
-
-
-@compiled_lean
-def top_up(work: Work, output: int, n: int, claim: int, amount: int, value: int) -> int:
-    """Mark ``amount`` base units of an output where no place is known: what no one claims first, then later reports'.
-
-    What earlier reports have is lost to them. Gives the number of lots in the cell.
-    """
-    cell = work.scratch
-    free = value
-    earlier = 0
-    own = 0
-    for j in range(n):
-        free -= cell[j, at.LENGTH]
-        if cell[j, at.CLAIM] < claim:
-            earlier += cell[j, at.LENGTH]
-        elif cell[j, at.CLAIM] == claim:
-            own = cell[j, at.LENGTH]
-    again = min(own, amount)
-    gain = max(min(amount, value - earlier) - own, 0)
-    add_row(work, at.MARKED, output, claim, amount, again, at.ZERO)
-    lose(work, output, n, claim, amount - again - gain)
-    seize(work, output, n, claim, gain - min(gain, free))
-    if gain > 0:
-        cell[insert(work, n, claim), at.LENGTH] += gain
-        n += 1 if own == 0 else 0
-    return without_empty(work, n)
-
-
-@compiled_lean
-def add_claim(work: Work, output: int, n: int, claim: int, value: int) -> int:
-    """Poison: mark an output, whole. Gives the number of lots in the cell."""
-    for j in range(n):
-        if work.scratch[j, at.CLAIM] == claim:
-            add_row(work, at.MARKED, output, claim, value, value, at.ZERO)
-            return n
-    add_row(work, at.MARKED, output, claim, value, at.ZERO, at.ZERO)
-    if value == 0:
-        return n
-    work.scratch[insert(work, n, claim), at.LENGTH] = value
-    return n + 1
-
-
-@compiled_lean
-def apply_marks(chain: Chain, work: Work, last: int, output: int, n: int) -> int:
-    """Add an output's marks to what has flowed there, in order of report; give the number of lots in the cell."""
-    policy, marks = work.state[at.POLICY], work.marks
-    for i in range(last_mark(marks, output - 1) + 1, last + 1):
-        claim, amount = marks[at.MARK_CLAIM, i], marks[at.MARK_AMOUNT, i]
-        marks[at.MARK_DONE, i] = 1
-        if policy == at.POISON:
-            n = add_claim(work, output, n, claim, chain.output_value[output])
-        elif policy in (at.FIFO, at.LIFO):
-            n = overlay(work, output, n, claim, amount)
-        else:
-            n = top_up(work, output, n, claim, amount, chain.output_value[output])
-    return n
 
 
 @compiled_lean
@@ -214,13 +71,18 @@ def is_stop(work: Work, address: int) -> bool:
 
 
 @compiled_lean
-def is_named(marks: Array, last: int, output: int, claim: int) -> int:
-    """Tell (1 or 0) whether a claim marks an output; ``last`` is the last mark that is on an output up to it."""
+def naming(work: Work, last: int, output: int, claim: int) -> int:
+    """Give the earliest report that is of the same claim as ``claim`` and marks an output, -1 if none does.
+
+    ``last`` is the last mark that is on an output up to it.
+    """
+    marks = work.marks
+    found = at.NONE
     while last >= 0 and marks[at.MARK_OUTPUT, last] == output:
-        if marks[at.MARK_CLAIM, last] == claim:
-            return at.ONE
+        if same_claim(work, marks[at.MARK_CLAIM, last], claim):
+            found = marks[at.MARK_CLAIM, last]
         last -= 1
-    return at.ZERO
+    return found
 
 
 @compiled_lean
@@ -228,7 +90,8 @@ def place(chain: Chain, work: Work, output: int, n: int) -> None:  # noqa: C901 
     """Let the ``n`` lots of the cell arrive at an output: apply its marks, then each stops there, rests or waits on.
 
     A mark speaks for its own claim only. Lots of a claim that marks the output pass a stop, begin to count hops anew
-    and are never too little; for those of others all is as if no mark were there. So hops are kept for each lot.
+    and are never too little; for those of others all is as if no mark were there. So hops are kept for each lot. Behind
+    a stop a lot is no older than the mark that opened it: else an old mark, once its way was opened, would win there.
     """
     state, cell, forward = work.state, work.scratch, work.state[at.DIRECTION] == at.FORWARD
     flowed = in_all(work, n)
@@ -244,8 +107,9 @@ def place(chain: Chain, work: Work, output: int, n: int) -> None:  # noqa: C901 
     going = at.ZERO
     for j in range(n):
         claim = cell[j, at.CLAIM]
-        named = is_named(work.marks, mark, output, claim)
-        hop = at.ZERO if named else work.claims[claim, at.CLAIM_HOP]
+        opening = naming(work, mark, output, claim)
+        named = at.ONE if opening >= 0 else at.ZERO
+        hop = at.ZERO if named else work.claims[work.claims[claim, at.CLAIM_OF], at.CLAIM_HOP]
         if stop and named == 0:
             end(work, at.SERVICE, output, j, first, address)
         elif forward and tx < 0:
@@ -257,6 +121,7 @@ def place(chain: Chain, work: Work, output: int, n: int) -> None:  # noqa: C901 
             if kind >= 0:
                 end(work, kind, output, j, first, at.ZERO)
             else:
+                cell[j, at.CLAIM] = max(claim, opening) if stop else claim
                 going = go_on(work, going, j, hop)
     if going > 0:
         key = 4 * tx if forward else key_of(chain, state, tx)  # no coinbase spends an output
@@ -265,7 +130,7 @@ def place(chain: Chain, work: Work, output: int, n: int) -> None:  # noqa: C901 
 
 @compiled_lean
 def place_fee(chain: Chain, work: Work, code: int, paying: int, n: int) -> None:
-    """Let the ``n`` lots of the cell arrive at the fee of the chain tx ``paying``: they are lost, or wait on."""
+    """Let the ``n`` lots of the cell arrive at the fee of chain tx ``paying``: they are lost, left, or wait on."""
     state, cell = work.state, work.scratch
     collects = paying  # backward the coinbase's money goes to the chain tx that paid the fee
     lost = False
@@ -275,9 +140,10 @@ def place_fee(chain: Chain, work: Work, code: int, paying: int, n: int) -> None:
     flowed, first = in_all(work, n), cell[0, at.CLAIM]
     going = at.ZERO
     for j in range(n):
-        hop = work.claims[cell[j, at.CLAIM], at.CLAIM_HOP]
-        if lost or limit(work, paying, flowed, hop, at.ZERO) >= 0:
-            end(work, at.FEE, paying, j, first, at.ZERO)
+        hop = work.claims[work.claims[cell[j, at.CLAIM], at.CLAIM_OF], at.CLAIM_HOP]
+        kind = at.FEE if lost else limit(work, paying, flowed, hop, at.ZERO)
+        if kind >= 0:
+            end(work, kind, paying if lost else code, j, first, at.ZERO)
         else:
             going = go_on(work, going, j, hop)
     if going > 0:

@@ -14,25 +14,21 @@ from strongroom_tracing.taint.machine.waiting import add_row, append
 def move(work: Work, first_fee: int, source: int, sink: int, claim: int, value: int) -> None:
     """Write down that money went from one slot to another, as it went (so backward from the sink to the source).
 
-    What goes the way of the last row is added to it: an output may hold thousands of lots of one claim, and a row for
-    each at every hop would fill the memory.
+    What goes the way of the claim's last row is added to it: an output may hold thousands of lots, of one claim or of
+    two in turn, and a row for each at every hop would fill the memory. Policies that keep lots in order go from one
+    pair of slots to the next and never back, so a claim has one row for each.
     """
     if work.state[at.DIRECTION] == at.BACKWARD:
         source, sink = sink, source
     code = work.slots[sink, at.OUT + at.CODE]
     came_from = work.slots[source, at.IN + at.CODE]
     gone_to = code if code < first_fee else at.NONE
-    rows, last, tx = work.rows, work.state[at.ROWS] - 1, work.state[at.TX]
-    if (
-        last >= 0
-        and rows[last, 0] == at.MOVE
-        and rows[last, 1] == tx
-        and rows[last, 2] == claim
-        and rows[last, 4] == came_from
-        and rows[last, 5] == gone_to
-    ):
+    named = work.claims[claim, at.CLAIM_OF]
+    rows, last, tx = work.rows, work.claims[named, at.LAST_MOVE], work.state[at.TX]
+    if last >= 0 and rows[last, 1] == tx and rows[last, 4] == came_from and rows[last, 5] == gone_to:
         rows[last, 3] += value
     else:
+        work.claims[named, at.LAST_MOVE] = work.state[at.ROWS]
         add_row(work, at.MOVE, tx, claim, value, came_from, gone_to)
 
 
@@ -143,38 +139,40 @@ def spread_evenly(work: Work, side: int, n: int) -> None:
 
 @compiled_lean
 def spread_highest(work: Work, side: int, n: int, first_fee: int) -> None:
-    """TIHO: the taint fills the output of the highest value, then the next; equals lowest first, the fee last."""
+    """TIHO: the taint fills the output of the highest value, then the next; equals lowest first, the fee last.
+
+    The earlier report goes first, so that a later one, which may stand on any input, moves nothing of it.
+    """
     state, flow, slots, claims = work.state, work.scratch, work.slots, work.state[at.TOUCHED]
     for s in range(n):
         slots[s, at.WEIGHT] = slots[s, side + at.VALUE]
     if side == at.OUT:
         slots[n - 1, at.WEIGHT] = -1
     sort_heaviest_first(slots, n)
-    for k in range(claims):
-        work.claims[work.claims[k, at.TOUCHED_CLAIM], at.COLUMN] = k
     p = 0
     room = slots[slots[0, at.ORDER], side + at.VALUE]
-    for f in range(state[at.FLOWS]):
-        left = flow[f, at.FLOW_LENGTH]
-        claim = flow[f, at.FLOW_CLAIM]
-        while left > 0:
-            while room == 0:
-                p += 1
-                room = slots[slots[p, at.ORDER], side + at.VALUE]
-            piece = min(left, room)
-            work.grid[slots[p, at.ORDER] * claims + work.claims[claim, at.COLUMN]] += piece
-            move(work, first_fee, flow[f, at.FLOW_SLOT], slots[p, at.ORDER], claim, piece)
-            left -= piece
-            room -= piece
     for k in range(claims):
-        work.claims[work.claims[k, at.TOUCHED_CLAIM], at.COLUMN] = -1
+        claim = work.claims[k, at.TOUCHED_CLAIM]
+        for f in range(state[at.FLOWS]):
+            left = flow[f, at.FLOW_LENGTH] if flow[f, at.FLOW_CLAIM] == claim else 0
+            while left > 0:
+                while room == 0:
+                    p += 1
+                    room = slots[slots[p, at.ORDER], side + at.VALUE]
+                piece = min(left, room)
+                work.grid[slots[p, at.ORDER] * claims + k] += piece
+                move(work, first_fee, flow[f, at.FLOW_SLOT], slots[p, at.ORDER], claim, piece)
+                left -= piece
+                room -= piece
 
 
 @compiled_lean
 def next_of(work: Work, f: int, claim: int) -> int:
-    """Give the next part of the flow, after ``f``, that is of a claim; -1 if there is none."""
+    """Give the next part of the flow, after ``f``, that is of a report (poison: of its claim); -1 if there is none."""
+    poison = work.state[at.POLICY] == at.POISON
     for i in range(f + 1, work.state[at.FLOWS]):
-        if work.scratch[i, at.FLOW_CLAIM] == claim:
+        other = work.scratch[i, at.FLOW_CLAIM]
+        if other == claim or (poison and work.claims[other, at.CLAIM_OF] == work.claims[claim, at.CLAIM_OF]):
             return i
     return at.NONE
 
