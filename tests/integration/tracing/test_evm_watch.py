@@ -27,7 +27,7 @@ class Investigator:
 
     def __init__(self, folder: Path, scene: Theft, typing: Typing) -> None:
         self.folder, self.scene = folder, scene
-        self._typing = typing
+        self.typing = typing
         self.node = ("--node", f"http://127.0.0.1:{scene.node.rpc_port}")
         self.asked = ("-c", "case.json", "--index", "eth", *self.node, "--through-services")
         case = {
@@ -44,12 +44,12 @@ class Investigator:
         assert said.code == 0, said.err
 
     def look(self, *more: str) -> list[dict[str, Any]]:
-        said = self._typing("evm", "watch", *self.asked, "--once", "--json", *more)
+        said = self.typing("evm", "watch", *self.asked, "--once", "--json", *more)
         assert said.code == 0, said.err
         return [json.loads(line) for line in said.out.splitlines()]
 
     def say(self, *more: str) -> tuple[str, str]:
-        said = self._typing("evm", "watch", *self.asked, "--once", *more)
+        said = self.typing("evm", "watch", *self.asked, "--once", *more)
         return said.out, said.err
 
 
@@ -106,6 +106,20 @@ def test_each_move_is_told_once_and_what_a_reorg_took_back_is_undone(
     )
 
 
+def test_the_lists_by_which_services_are_told_are_named_with_their_ages(
+    investigator: Make, fresh_ethereum_node: DevNode
+) -> None:
+    looking = investigator(fresh_ethereum_node)
+    looking.typing("tags", "install")
+    asked = [word for word in looking.asked if word != "--through-services"]
+    said = looking.typing("evm", "watch", *asked, "--once", "--json")
+    assert "Lists checked: fbi-bybit (51 tags, as of 2025-02-26, " in said.err
+    told = [json.loads(line) for line in said.out.splitlines()]
+    assert told
+    checked = [{"name": "fbi-bybit", "as_of": "2025-02-26"}, {"name": "ofac-sdn", "as_of": "2025-11-19"}]
+    assert all(line["lists_checked"] == checked for line in told)
+
+
 def test_a_reorg_of_the_theft_itself_is_told_and_the_watch_goes_on(
     investigator: Make, fresh_ethereum_node: DevNode
 ) -> None:
@@ -160,7 +174,7 @@ def test_each_index_needs_its_node_and_has_to_be_begun(investigator: Make, fresh
     looking = investigator(fresh_ethereum_node)
     _, err = looking.say("--node", "http://127.0.0.1:9")
     assert "one --node" in err
-    said = looking._typing("evm", "watch", "-c", "case.json", "--index", "none", *looking.node)
+    said = looking.typing("evm", "watch", "-c", "case.json", "--index", "none", *looking.node)
     assert (said.code, "begins one" in said.err) == (1, True)
 
 
@@ -196,6 +210,29 @@ def _until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_node_that_is_silent_hides_nothing_of_the_other_chain(
+    make_ethereum_node: EthereumNodeFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    here, there = make_ethereum_node(), make_ethereum_node(chain_id=10)
+    victim, thief = here.dev_accounts()[:2]
+    typing = Typing(monkeypatch, capsys)
+    nodes = [part for node in (there, here) for part in ("--node", f"http://127.0.0.1:{node.rpc_port}")]
+    for name, url in (("there", nodes[1]), ("here", nodes[3])):
+        assert typing("evm", "index", "--index", name, "--node", url).code == 0
+    stolen = here.transact(thief, sender=victim, value=9 * ETHER)["transactionHash"]
+    mark = {"claim": "p", "transfer": f"{CHAIN}/{stolen}:coin0"}
+    (tmp_path / "case.json").write_text(json.dumps({"marks": [mark]}))
+    there.stop()
+    folders = ("--index", "there", "--index", "here")
+    said = typing(
+        "evm", "watch", "-c", "case.json", *folders, *nodes, "--through-services", "--once", "--json"
+    )  # fmt: skip
+    assert [json.loads(line)["to"] for line in said.out.splitlines()] == [thief.lower()]
+    assert "accounts-source" in said.err
 
 
 def test_two_chains_are_watched_together_over_a_bridge_that_comes_later(

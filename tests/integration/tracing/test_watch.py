@@ -25,16 +25,16 @@ class Investigator:
 
     def __init__(self, folder: Path, node: MiningNode, typing: Typing) -> None:
         self.folder = folder
-        self._typing = typing
+        self.typing = typing
         self.node = ("--node", node.rpc_url, "--credentials", str(node.cookie_file))
 
     def run(self, *argv: str) -> list[dict[str, Any]]:
-        said = self._typing(*argv)
+        said = self.typing(*argv)
         assert said.code == 0, said.err
         return [json.loads(line) for line in said.out.splitlines()]
 
     def say(self, *argv: str) -> str:
-        said = self._typing(*argv)
+        said = self.typing(*argv)
         assert said.code == 0, said.err
         return said.out
 
@@ -99,6 +99,22 @@ def test_each_move_is_told_once_and_one_that_a_reorg_took_back_is_told_as_undone
     assert [line["event"] for line in again] == ["moved", "moved"]
     assert {line["txid"] for line in again} == {txid}
     assert [line["number"] for line in told + undone + again] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_lists_by_which_services_are_told_are_named_with_their_ages(
+    stolen: tuple[Investigator, str], fresh_bitcoin_node: MiningNode
+):
+    investigator, _ = stolen
+    investigator.say("tags", "install")
+    spend_all(fresh_bitcoin_node)
+    fresh_bitcoin_node.mine()
+    said = investigator.typing("watch", "-c", "case", *investigator.node, "--once", "--json")
+    assert "Lists checked: fbi-bybit (51 tags, as of 2025-02-26, " in said.err
+    assert " days old), ofac-sdn (760 tags, as of 2025-11-19, " in said.err
+    checked = [{"name": "fbi-bybit", "as_of": "2025-02-26"}, {"name": "ofac-sdn", "as_of": "2025-11-19"}]
+    told = [json.loads(line) for line in said.out.splitlines()]
+    assert [line["lists_checked"] for line in told] == [checked, checked]
+    assert [line["lists_checked"] for line in investigator.look()] == [[], []]  # through services: a log of its own
 
 
 def test_a_reorg_of_the_theft_itself_is_told_and_the_watch_goes_on(

@@ -1,6 +1,7 @@
 """A reference of taint on account chains: slow, obvious, and written without the engine.
 
-Every base unit is a coin of its own with a label on it, and every holding is followed from the first row on.
+Every base unit is a coin of its own with a label on it, and every holding is followed from the first row on. A label is
+the number of a report: marks of one claim between which none of another stands (decision 0117).
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import groupby
 
 from strongroom_tracing.taint.model import Policy
 from tests.unit.tracing.accounts.support import Event
 
 CLEAN, UNKNOWN = "clean", "unknown"
-Labels = list[str]
+Label = int | str  # the number of a report, or that it is nobody's
+Labels = list[Label]
 
 
 @dataclass
@@ -22,15 +25,22 @@ class _Heap:
 
     coins: Labels = field(default_factory=list)
     followed: bool = False
-    whole: set[str] = field(default_factory=set)  # poison
+    whole: set[int] = field(default_factory=set)  # poison
 
 
 class Reference:
     """Plays a history coin by coin."""
 
     def __init__(self, policy: Policy, events: list[Event], marks: list[tuple[str, str, int]]) -> None:
-        self.policy, self.events, self.marks = policy, events, marks
-        self.order = list(dict.fromkeys(claim for claim, _, _ in marks))
+        self.policy, self.events = policy, events
+        self.claims = [claim for claim, _ in groupby(marks, key=lambda mark: mark[0])]
+        if policy == Policy.POISON:  # every claim has all of it, whatever its age
+            self.claims = list(dict.fromkeys(self.claims))
+        self.order = range(len(self.claims))
+        self.marks: list[tuple[int, str, int]] = []
+        for number, (claim, found) in enumerate(groupby(marks, key=lambda mark: mark[0])):
+            report = self.claims.index(claim) if policy == Policy.POISON else number
+            self.marks += [(report, name, amount) for _, name, amount in found]
         self.heaps: dict[tuple[str, str], _Heap] = {}
         self.gas: Counter[tuple[str, str, str]] = Counter()
         self.unknown: Counter[tuple[str, str, str]] = Counter()
@@ -46,34 +56,34 @@ class Reference:
     def held(self) -> Counter[tuple[str, str, str]]:
         sums: Counter[tuple[str, str, str]] = Counter()
         for (who, asset), heap in self.heaps.items():
-            for claim in self.order:
-                has = heap.coins.count(claim)
+            for report in self.order:
+                has = heap.coins.count(report)
                 if self.policy == Policy.POISON:
-                    has = len(heap.coins) if claim in heap.whole else 0
+                    has = len(heap.coins) if report in heap.whole else 0
                 if has:
-                    sums[who, asset, claim] += has
+                    sums[who, asset, self.claims[report]] += has
         return sums
 
     def _play(self, number: int, event: Event) -> None:
         coins, whole = self._pay(number, event)
-        for claim, name, amount in sorted(self.marks, key=lambda mark: self.order.index(mark[0])):
+        for report, name, amount in sorted(self.marks):
             if name == event.name:
-                self._mark(coins, whole, claim, amount, name)
-        claims = whole if self.policy == Policy.POISON else {coin for coin in coins if coin in self.order}
-        for claim in claims:
-            has = event.value if self.policy == Policy.POISON else coins.count(claim)
+                self._mark(coins, whole, report, amount, name)
+        reports = whole if self.policy == Policy.POISON else {coin for coin in coins if isinstance(coin, int)}
+        for report in reports:
+            has = event.value if self.policy == Policy.POISON else coins.count(report)
             if event.payee == "":
-                self.gas[event.payer, claim, event.name] += has
+                self.gas[event.payer, self.claims[report], event.name] += has
             else:
-                self.moved[event.name, claim] += has
+                self.moved[event.name, self.claims[report]] += has
         if event.payee == "":
             return
         heap = self.heap(event.payee, event.payee_asset)
-        heap.followed = heap.followed or bool(claims)
-        heap.whole |= claims if self.policy == Policy.POISON else set()
+        heap.followed = heap.followed or bool(reports)
+        heap.whole |= reports if self.policy == Policy.POISON else set()
         heap.coins += coins if heap.followed else [CLEAN] * len(coins)
 
-    def _pay(self, number: int, event: Event) -> tuple[Labels, set[str]]:
+    def _pay(self, number: int, event: Event) -> tuple[Labels, set[int]]:
         if event.payer == "":
             return [CLEAN] * event.value, set()
         heap = self.heap(event.payer, event.payer_asset)
@@ -101,13 +111,13 @@ class Reference:
         if self.policy in (Policy.FIFO, Policy.POISON):
             taken, heap.coins = heap.coins[:amount], heap.coins[amount:]
             return taken
-        labels = [label for label in (*self.order, CLEAN, UNKNOWN) if label in heap.coins]
-        exact = {label: Fraction(heap.coins.count(label) * amount, len(heap.coins)) for label in labels}
-        parts = {label: int(exact[label]) for label in labels}
-        first = sorted(labels, key=lambda label: (parts[label] - exact[label], labels.index(label)))
-        for label in first[: amount - sum(parts.values())]:
-            parts[label] += 1
-        return self._remove(heap, [label for label in labels for _ in range(parts[label])])
+        taken, rest, half = [], len(heap.coins), Fraction(1, 2)
+        for label in (*self.order, CLEAN, UNKNOWN):  # the oldest report first, each rounded within what is left
+            has = heap.coins.count(label)
+            part = int(Fraction(has * (amount - len(taken)), rest) + half) if has else 0
+            taken += [label] * part
+            rest -= has
+        return self._remove(heap, taken)
 
     def _remove(self, heap: _Heap, labels: Labels) -> Labels:
         for label in labels:
@@ -127,7 +137,7 @@ class Reference:
                 break
         remains = max(0, len(heap.coins) - sum(self.events[one].value for one in run))
         outputs = [(self.events[one].value, one) for one in run] + [(remains, len(self.events))]
-        tainted = [coin for claim in self.order for coin in heap.coins if coin == claim]
+        tainted: Labels = [coin for report in self.order for coin in heap.coins if coin == report]
         others = [coin for kind in (CLEAN, UNKNOWN) for coin in heap.coins if coin == kind]
         filled: dict[int, Labels] = {}
         for value, one in sorted(outputs, key=lambda output: (-output[0], output[1])):
@@ -140,23 +150,35 @@ class Reference:
         heap.coins = filled.pop(len(self.events))
         self.run |= filled
 
-    def _mark(self, coins: Labels, whole: set[str], claim: str, amount: int, name: str) -> None:
+    def _mark(self, coins: Labels, whole: set[int], report: int, amount: int, name: str) -> None:
         if self.policy == Policy.POISON:
-            whole.add(claim)
+            whole.add(report)
             return
-        rank = self.order.index(claim)
-        own = coins.count(claim)
-        taken = [place for place, coin in enumerate(coins) if coin in (CLEAN, UNKNOWN)][:amount]
-        amount -= len(taken)
-        later = [place for place, coin in enumerate(coins) if coin in self.order[rank + 1 :]][:amount]
-        amount -= len(later)
-        for place in later:
-            self.lost[name, coins[place], claim] += 1
-        amount -= min(amount, own)
-        for coin in [coin for coin in coins if coin in self.order[:rank]][:amount]:
-            self.lost[name, claim, coin] += 1
-        for place in taken + later:
-            coins[place] = claim
+        claim, before = self.claims[report], list(coins)
+        gone, over = self._lay(coins, report, amount)
+        if self.policy not in (Policy.FIFO, Policy.LIFO):  # units without places: who gave way takes what is nobody's
+            waiting, gone = gone, Counter()
+            while waiting:
+                oldest = min(waiting)
+                more, gone[oldest] = self._lay(coins, oldest, waiting.pop(oldest))
+                waiting += more
+        for loser in +gone:
+            if self.claims[loser] != claim:
+                self.lost[name, self.claims[loser], claim] += gone[loser]
+        older = [coin for coin in before if isinstance(coin, int) and coin <= report]
+        late = over - min(over, sum(self.claims[coin] == claim for coin in older))
+        for coin in [coin for coin in older if self.claims[coin] != claim][:late]:
+            self.lost[name, claim, self.claims[coin]] += 1
+
+    def _lay(self, coins: Labels, report: int, amount: int) -> tuple[Counter[int], int]:
+        """Give a report the first coins that are nobody's or younger reports'; what these lose, what found no room."""
+        gone: Counter[int] = Counter()
+        for place, coin in enumerate(coins):
+            if amount and (isinstance(coin, str) or coin > report):
+                gone.update([coin] if isinstance(coin, int) else [])
+                coins[place] = report
+                amount -= 1
+        return gone, amount
 
 
 _Traced = tuple[tuple[str, str], tuple[str, ...]]  # where a coin was born, and the payments that moved it since

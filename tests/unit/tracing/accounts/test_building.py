@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from strongroom_tracing.accounts import building, service, store
-from strongroom_tracing.accounts.errors import AccountsError, BrokenIndexError, ForeignChainError, ReorgedError
+from strongroom_tracing.accounts.errors import (
+    AccountsError,
+    BrokenIndexError,
+    ForeignChainError,
+    ReorgedError,
+    SourceError,
+)
 from strongroom_tracing.accounts.model import Block, BlockTransfers, Kind, Mark, Transfer
 from strongroom_tracing.taint.model import Policy
 from tests.unit.tracing.accounts.support import CHAIN, GENUINE, address, question, text
@@ -109,6 +116,45 @@ def test_whatever_step_dies_the_index_is_readable_and_goes_on_to_the_same_bytes(
         assert contents(folder) == contents(whole)
 
 
+def test_what_a_manifest_names_is_durable_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of a file by fsync of it, a name by fsync of its folder (POSIX)."""
+    durable, real_sync, real_save = set[tuple[int, str]](), os.fsync, store.save_manifest
+    saved = []
+
+    def fsync(handle: int) -> None:
+        real_sync(handle)
+        path = Path(f"/proc/self/fd/{handle}").readlink()
+        names = path.iterdir() if path.is_dir() else ()
+        durable.update({(one.stat().st_ino, one.name) for one in names}, {(path.stat().st_ino, "its bytes")})
+
+    def save(folder: Path, manifest: store.Manifest) -> None:
+        for one in manifest.ranges:
+            for kind in ("blocks", "transfers", "columns"):
+                path = store.path_of(folder, kind, one.height, getattr(one, kind))
+                assert (path.stat().st_ino, "its bytes") in durable
+                for place in (path, *path.parents[: len(path.relative_to(tmp_path).parts) - 1]):
+                    assert (place.stat().st_ino, place.name) in durable, place
+        real_save(folder, manifest)
+        saved.append(manifest.height)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(store, "save_manifest", save)
+    service.build(tmp_path / "index", MadeChain(), batch=4)
+    service.build(tmp_path / "index", MadeChain(35, fork=20), batch=4)
+    assert saved[-1] == 35
+    assert 19 in saved
+
+
+def test_a_source_that_gives_another_block_than_it_was_asked_for_is_refused(tmp_path: Path) -> None:
+    class Shifted(MadeChain):
+        def blocks(self, first: int, last: int) -> Iterator[BlockTransfers]:
+            return super().blocks(first + 1, last + 1)
+
+    with pytest.raises(SourceError, match="block 11 where 10 was due"):
+        service.build(tmp_path, Shifted())
+    assert service.status(tmp_path) is None
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4, 9, 23])
 def test_a_reorg_is_rolled_back_to_the_fork_and_followed(tmp_path: Path, depth: int) -> None:
     folder, fresh = tmp_path / "folder", tmp_path / "fresh"
@@ -169,9 +215,10 @@ def test_damage_is_noticed_and_two_builders_are_not_let_in(tmp_path: Path) -> No
     path.write_bytes(whole)
     with building.only_one(tmp_path), pytest.raises(AccountsError, match="another process"):
         service.build(tmp_path, MadeChain())
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(BrokenIndexError, match="no manifest"):
-        service.status(tmp_path)
+    for manifest in (b"", b"{}", b"[]", b"null", b"\xff"):
+        (tmp_path / "manifest.json").write_bytes(manifest)
+        with pytest.raises(BrokenIndexError, match="no manifest"):
+            service.status(tmp_path)
 
 
 def test_what_an_index_holds_can_be_traced_and_its_blocks_name_the_data(tmp_path: Path) -> None:
@@ -186,3 +233,48 @@ def test_what_an_index_holds_can_be_traced_and_its_blocks_name_the_data(tmp_path
     assert index.dataset_hash(29) == forked.dataset_hash(29)
     assert index.dataset_hash(30) != forked.dataset_hash(30)
     assert answer.dataset_hash == index.dataset_hash()
+
+
+class Otherwise(MadeChain):
+    """Tells one block otherwise than ``MadeChain``, under the same hash."""
+
+    def __init__(self, **told: object) -> None:
+        super().__init__()
+        self.told = told
+
+    def blocks(self, first: int, last: int) -> Iterator[BlockTransfers]:
+        for one in super().blocks(first, last):
+            if one.block.height != 20:
+                yield one
+            elif "unix_time" in self.told:
+                yield BlockTransfers(dataclasses.replace(one.block, unix_time=1019), one.transfers)
+            else:
+                rows = [dataclasses.replace(row, **self.told) for row in one.transfers] if self.told else []  # type: ignore[arg-type]
+                yield BlockTransfers(one.block, tuple(rows))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"unix_time": 1019},
+        {"tx_index": 1},
+        {"kind": Kind.INTERNAL},
+        {"place": 1},
+        {"txid": bytes(32)},
+        {"sender": address("x")},
+        {"recipient": address("x")},
+        {"contract": address("x")},
+        {"value": 2**255},
+    ],
+)
+def test_whoever_tells_a_block_otherwise_or_leaves_rows_out_has_another_name(
+    tmp_path: Path, told: dict[str, object]
+) -> None:
+    service.build(tmp_path / "one", MadeChain())
+    service.build(tmp_path / "other", Otherwise(**told), batch=3)
+    one, other = service.open_indexes(tmp_path / "one"), service.open_indexes(tmp_path / "other")
+    assert one.tips() == other.tips()
+    assert one.dataset_hash(19) == other.dataset_hash(19)
+    assert one.dataset_hash(20) != other.dataset_hash(20)
+    assert one.dataset_hash() != other.dataset_hash()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strongroom_tracing.accounts import building, columns, service, store, transfers
-from strongroom_tracing.accounts.errors import BrokenIndexError, IndexBusyError
+from strongroom_tracing.accounts.errors import BrokenIndexError, IndexBusyError, UnknownTransferError
 from strongroom_tracing.accounts.genuine import Genuine, Token
 from strongroom_tracing.accounts.model import Block, Limits, Mark, Transfer
 from strongroom_tracing.accounts.parquet import transfers_table
@@ -261,6 +261,15 @@ def test_a_reader_that_is_open_keeps_what_a_reorg_removes(tmp_path: Path, monkey
     service.build(other, MadeChain())
     again = service.trace(service.open_indexes(other, genuine=GENUINE), asked)
     assert service.trace(index, asked) == again
+
+
+@pytest.mark.parametrize("name", ["9" * 30 + ":coin0", "9" * 5000 + ":coin0", "", "/:", "0x" + "f" * 63 + ":coin0"])
+def test_a_name_of_no_transfer_is_refused(name: str) -> None:
+    ledger = Ledger()
+    ledger.tx()
+    ledger.coin("ann", "bob", 5)
+    with pytest.raises(UnknownTransferError):
+        ledger.index().find(name)
 
 
 def test_an_index_without_rows_is_asked_in_vain(tmp_path: Path) -> None:

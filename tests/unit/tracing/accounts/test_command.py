@@ -18,6 +18,9 @@ from strongroom_tracing.accounts.model import Block, Limits, Mark
 from strongroom_tracing.accounts.parquet import transfers_table
 from strongroom_tracing.accounts.store import Manifest
 from strongroom_tracing.cli.accounts import evm
+from strongroom_tracing.cli.errors import UsageError
+from strongroom_tracing.tags import snapshots
+from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Direction, Policy
 from tests.unit.tracing.accounts.support import CHAIN, ETH, TOKEN, Ledger, question, text
 
@@ -60,6 +63,15 @@ def test_real_blocks_are_indexed_and_traced_to_the_same_bytes(exported: Path, tm
     plain = _run(*asked)
     assert "WETH" in plain
     assert "missing" in plain
+    assert "HAIRCUT forward" in plain
+
+
+def test_an_export_without_tokens_is_refused(exported: Path, tmp_path: Path) -> None:
+    for kind in ("blocks", "transactions"):
+        (tmp_path / f"{kind}.json").symlink_to(exported / f"{kind}.json")
+    with pytest.raises(UsageError, match="neither logs nor token_transfers"):
+        _run("index", "--index", tmp_path / "index", "--etl", tmp_path)
+    assert not (tmp_path / "index").exists()
 
 
 def test_a_case_says_all_that_a_question_can(tmp_path: Path) -> None:
@@ -116,6 +128,23 @@ def test_smallest_is_in_coins_and_ends_a_trace(split: tuple[str, ...]) -> None:
     ]
     assert found["provenance"]["parameters"]["smallest"] == [[ETH, "50"]]
     assert not json.loads(_run(*split, "--hops", str(2**62)))["answer"]["left"]
+
+
+def test_limits_and_lists_stand_in_what_people_read(split: tuple[str, ...], tmp_path: Path) -> None:
+    asked = [word for word in split if word not in ("--json", "--through-services")]
+    snapshots.install(TagStore.open(tmp_path / "lists"))
+    limits = ("--hops", 3, "--smallest", "0.5", "--block", 9, "--busy", 4)
+    said = " ".join(_run(*asked, "--tags", tmp_path / "lists", "--on", "2026-01-02", *limits).split())
+    assert "FIFO forward" in said
+    assert (
+        "Limits: hops at most 3; transfers of less than 0.500000000000000000 ETH not followed; block limit 9;" in said
+    )
+    assert "addresses with more than 4 transfers of an asset not followed." in said
+    assert "ofac-sdn (760 tags, as of 2025-11-19, 44 days old)" in said
+    assert "not thereby clean" in said
+    without = _run(*(word for word in split if word != "--json"))
+    assert "Limits: none." in without
+    assert "Lists checked: none" in without
 
 
 @pytest.mark.parametrize(

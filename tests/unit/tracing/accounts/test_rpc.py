@@ -79,3 +79,10 @@ def test_a_reward_that_does_not_say_what_it_is_is_refused(reward: dict[str, obje
         pytest.raises(SourceError, match="has no"),
     ):
         list(source.blocks(1, 1))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999999/KEY", "http://127.0.0.1:abc/KEY", "http://[::1/KEY", "KEY"])
+def test_a_url_that_is_none_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        RpcSource(url)
+    assert "KEY" not in caught.value.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -176,6 +177,22 @@ def test_up_to_date_clusters_are_not_written_again(tmp_path: Path, monkeypatch: 
     store.update(tmp_path, index)
     monkeypatch.setattr(store, "save", None)
     assert same(store.update(tmp_path, index), cluster(index.columns))
+
+
+def test_what_a_manifest_names_is_durable_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    done, real = list[str](), os.fsync
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        done.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    index = index_of(history(6))
+    store.save(tmp_path, index, cluster(index.columns))
+    arrays = {f"{name}.npy" for name in ("up", "link", "cluster", "follow", "mixing")}
+    generation = store.read_manifest(tmp_path).generation
+    assert set(done[:5]) == arrays
+    assert done[5:] == [generation, "manifest.new", tmp_path.name]
 
 
 def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -12,14 +13,15 @@ from strongroom_tracing.index.builder import build
 from strongroom_tracing.index.errors import BadBlockError, SourceError
 from strongroom_tracing.index.service import folder_status
 from strongroom_tracing.index.sources.blk_files import BlkFiles
+from strongroom_tracing.index.sources.records import MAGICS, carries_work
 from tests.unit.tracing.index.comparing import check_against_memory
-from tests.unit.tracing.index.making import ChainMaker, hash_of, made_block, made_coinbase
+from tests.unit.tracing.index.making import ChainMaker, hash_of, is_mined, made_block, made_coinbase
 
 MAGIC = bytes.fromhex("fabfb5da")
 
 
-def record(raw: bytes) -> bytes:
-    return MAGIC + len(raw).to_bytes(4, "little") + raw
+def record(raw: bytes, magic: bytes = MAGIC) -> bytes:
+    return magic + len(raw).to_bytes(4, "little") + raw
 
 
 def write(folder: Path, blocks: list[bytes], *, files: int = 1, key: bytes = b"", tail: bytes = b"") -> Path:
@@ -176,6 +178,49 @@ def test_a_record_inside_of_a_block_is_not_taken(place: Path):
 
     assert whole.tip().height == 6
     assert list(cut.blocks(0, 9)) == maker.raw_blocks()
+
+
+def mined(previous: bytes, height: int) -> bytes:
+    """A block with the little work of its header: what anybody makes in a moment."""
+    made = (made_block(previous, [made_coinbase(height, (50, b"\x51"))], nonce=nonce) for nonce in range(2**20))
+    return next(raw for raw in made if is_mined(raw))
+
+
+def test_records_inside_of_a_block_are_not_taken_for_the_chain(place: Path):
+    maker = ChainMaker(1, mined=True).extend(6)
+    true = [record(raw) for raw in maker.blocks]
+    # One that carries its little work, and one behind it that claims more than all others together, and another magic.
+    small = mined(hash_of(maker.blocks[2]), 3)
+    forged = made_block(hash_of(small), [made_coinbase(4, (50, b"\x51"))], bits=0x03000001)
+    written = b"\x6a" + record(small) + record(forged) + MAGIC
+    carrier = made_block(hash_of(maker.blocks[-1]), [made_coinbase(6, (0, written))])
+    cut = BlkFiles(raw_file(place / "cut", b"".join(true) + record(carrier)[20:]))
+
+    assert list(cut.blocks(0, 9)) == maker.raw_blocks()
+
+
+def test_a_block_of_hardly_any_work_behind_a_gap_is_not_the_tip(place: Path):
+    main = bytes.fromhex("f9beb4d9")
+    maker = ChainMaker(1).extend(4)
+    # Of a main network's work; nobody asks for it where no gap comes before.
+    tip = made_block(hash_of(maker.blocks[-1]), [made_coinbase(4, (50, b"\x51"))], bits=0x1D00FFFF)
+    true = b"".join(record(raw, main) for raw in [*maker.blocks, tip])
+    # The next block was being written when the power went; whoever knew the tip wrote another one into it.
+    source = BlkFiles(raw_file(place / "blocks", true + bytes(40) + record(mined(hash_of(tip), 5), main)))
+
+    assert source.tip().hash == hash_of(tip)[::-1].hex()
+
+
+@pytest.mark.parametrize(("magic", "sha256", "scrypt"), [(0, True, False), (4, True, True), (5, False, True)])
+def test_work_is_by_the_network_s_own_function(magic: int, *, sha256: bool, scrypt: bool):
+    carried = set[tuple[bool, bool]]()
+    for nonce in range(200):
+        header = made_block(bytes(32), [made_coinbase(0, (50, b"\x51"))], nonce=nonce)[:80]
+        by_sha256 = is_mined(header)
+        by_scrypt = hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32)[-1] <= 0x7F
+        if by_sha256 != by_scrypt:
+            carried.add((by_sha256, carries_work(header, MAGICS[magic])))
+    assert carried == {(True, sha256), (False, scrypt)}
 
 
 def test_a_block_that_was_harmed_where_it_stands_is_refused_by_its_height(place: Path):

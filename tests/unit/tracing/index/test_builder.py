@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from strongroom_core.assets import BITCOIN, BITCOIN_REGTEST
-from strongroom_tracing.index import locks
+from strongroom_tracing.index import locks, parquet
 from strongroom_tracing.index.builder import build
 from strongroom_tracing.index.errors import (
     BadBlockError,
     ChainMovedError,
     IndexBusyError,
+    IndexDamagedError,
     IndexMissingError,
     IndexOutdatedError,
     SourceError,
@@ -28,6 +29,7 @@ from strongroom_tracing.index.model import RawBlock, Tip
 from strongroom_tracing.index.service import Index, folder_status, in_memory
 from strongroom_tracing.index.sources.parquet import ParquetSource
 from strongroom_tracing.index.sources.raw import BlockFile, RawFiles
+from strongroom_tracing.index.tables import Tables
 from tests.unit.tracing import kit
 from tests.unit.tracing.index.comparing import check_against_memory, files_of, same_data
 from tests.unit.tracing.index.making import ChainMaker, ListSource, made_block, made_coinbase, made_tx
@@ -296,11 +298,59 @@ def test_garbage_behind_what_counts_is_cut_off(place: Path):
 
 
 def test_a_column_that_lost_entries_is_refused(place: Path):
-    folder = built(place / "index", ChainMaker(8).extend(20))
+    maker = ChainMaker(8).extend(20)
+    folder = built(place / "index", maker)
     path = folder / "columns" / "txid.bin"
     path.write_bytes(path.read_bytes()[:-32])
-    with pytest.raises(IndexMissingError, match="shorter"):
-        built(folder, ChainMaker(8).extend(25))
+    for use in (lambda: Index.open(folder), lambda: folder_status(folder), lambda: built(folder, maker)):
+        with pytest.raises(IndexDamagedError, match=r"txid.bin is missing or damaged"):
+            use()
+    path.unlink()
+    for use in (lambda: Index.open(folder), lambda: built(folder, maker)):
+        with pytest.raises(IndexDamagedError, match=r"txid.bin is missing or damaged"):
+            use()
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"null", b"\xff", b'{"format":2}', b'{"format":2,"counts":{"x":1}}'])
+def test_a_manifest_that_is_none_is_refused(place: Path, text: bytes):
+    folder = built(place / "index", ChainMaker(8).extend(3))
+    (folder / "manifest.json").write_bytes(text)
+    for use in (lambda: Index.open(folder), lambda: built(folder, ChainMaker(8).extend(5))):
+        with pytest.raises(IndexDamagedError) as caught:
+            use()
+        assert caught.value.code == "index-damaged"
+
+
+def test_parquet_never_holds_two_branches(place: Path, monkeypatch: pytest.MonkeyPatch):
+    old = ChainMaker(8).extend(5 * PARTITION)
+    new = old.fork(PARTITION + 3, seed=9).extend(4 * PARTITION)
+    folder = built(place / "index", old)
+    real, done = parquet.write_partition, list[int]()
+
+    def dies(folder: Path, tables: Tables, start: int, end: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+        done.append(start)
+        real(folder, tables, start, end)
+
+    monkeypatch.setattr(parquet, "write_partition", dies)
+    with pytest.raises(KeyboardInterrupt):
+        built(folder, new)
+    source = ParquetSource(folder / "parquet")
+    assert done == [PARTITION]
+    assert source.tip().height == 2 * PARTITION - 1
+    assert source.hash_at(2 * PARTITION - 1) == new.raw_blocks()[2 * PARTITION - 1].hash
+
+
+@pytest.mark.parametrize("changed", ["[]", "{}", '{"format":1}', '"partition": 0', '"first_height": "0"'])
+def test_parquet_files_of_nothing_known_are_refused(place: Path, changed: str):
+    folder = built(place / "index", ChainMaker(8).extend(3))
+    described = folder / "parquet" / "dataset.json"
+    name = changed.partition(":")[0]
+    lies = re.sub(f"{name}: [0-9]+", changed, described.read_text()) if changed.startswith('"') else changed
+    described.write_text(lies)
+    with pytest.raises(SourceError, match="missing or broken"):
+        ParquetSource(folder / "parquet")
 
 
 def test_no_index_and_one_of_another_release(place: Path):

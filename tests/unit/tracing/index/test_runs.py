@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strongroom_tracing.index.layout import FILES
 from strongroom_tracing.index.runs import (
     NOT_FOUND,
     Queries,
@@ -108,3 +109,20 @@ def test_runs_are_merged_while_they_are_of_like_size():
     assert mergeable(200, 100, 300)
     assert not mergeable(201, 100, 301)
     assert not mergeable(2**32, 2**31 + 1, 2**32 + 2**31 + 1)
+
+
+def test_numbers_beyond_32_bits_are_found_and_kept_in_merging():
+    first = 2**32 - 2  # a chain of so many txs: the second run begins beyond what 32 bits hold
+    values = [bytes([n]) * 32 for n in range(1, 6)]
+    older, newer = make_run(first, prefixes(rows(values[:3]))), make_run(first + 3, prefixes(rows(values[3:])))
+    merged = merge_into(older, newer, np.empty(5, np.uint64), np.empty(5, np.uint32))
+    table = Table(rows(values), np.empty(0, np.int64), 5)
+    for runs in ([older, newer], [merged]):
+        found = find(runs, table, asked(values, [2**62] * 5), table_first=first)
+        assert found.tolist() == [first + n for n in range(5)]
+
+
+def test_every_number_in_the_files_of_an_index_has_64_bits():
+    kinds = {name: np.dtype(kind) for name, (kind, *_) in FILES.items()}
+    hashes = {"block_hash", "block_digest", "txid", "script_bytes"}
+    assert {name for name, kind in kinds.items() if kind != np.int64} == hashes

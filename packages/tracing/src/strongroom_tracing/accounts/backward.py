@@ -49,7 +49,7 @@ class Backward:
         """Follow everything to its beginning."""
         for row, marks in self._asked.marks.items():
             asset = self._data.numbers.asset(self._data.at(row).payee_asset)
-            for claim, amount in marks:
+            for claim, amount in ((self._asked.claim_of[report], amount) for report, amount in marks):
                 self._rows.marked[self._rows.claim(claim), asset] += amount
                 self._want(row, [Want(claim, 0, amount)], 0)
         while self._due:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from strongroom_tracing.accounts import store
-from strongroom_tracing.accounts.errors import ForeignChainError, IndexBusyError, ReorgedError
+from strongroom_tracing.accounts.errors import ForeignChainError, IndexBusyError, ReorgedError, SourceError
 from strongroom_tracing.accounts.model import BlockTransfers, Status
 from strongroom_tracing.accounts.parquet import blocks_of
 from strongroom_tracing.accounts.store import RANGE_BLOCKS, Manifest, Range
@@ -54,7 +54,7 @@ def build(
     Raises ``ForeignChainError`` where the index is of another chain, ``SourceError``, and ``ReorgedError`` where the
     source changes again and again while it is read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    store.make_folder(folder)
     with only_one(folder):
         manifest = store.load_manifest(folder) or Manifest(source.chain, source.traced, "", ())
         if (manifest.chain, manifest.traced) != (source.chain, source.traced):
@@ -154,7 +154,10 @@ def _forward(
         if len(taken) < stop - start:
             message = f"the source ended at block {start + len(taken)} of {last}"
             raise ReorgedError(message)
-        for one in taken:
+        for height, one in enumerate(taken, start):
+            if one.block.height != height:
+                message = f"the source gave block {one.block.height} where {height} was due"
+                raise SourceError(message)
             if before is not None and one.block.parent_hash != before:
                 message = f"block {one.block.height} does not follow the one before it"
                 raise ReorgedError(message)

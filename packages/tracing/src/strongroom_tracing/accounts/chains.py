@@ -111,7 +111,7 @@ class Chain:
         return (int(last[-1]) if len(last) else -1), ""
 
     def data(self, height: int | None) -> bytes:
-        """Give the bytes that stand for the data up to a height: first height, and the hashes of blocks."""
+        """Give the bytes that stand for the data up to a height: first height, each block's hash and its rows' hash."""
         if self._rows_digest:
             return self._rows_digest
         found, first = b"", None
@@ -119,7 +119,7 @@ class Chain:
             heights = one["block_height"]
             count = len(heights) if height is None else int(np.searchsorted(heights, height, "right"))
             first = int(heights[0]) if first is None and len(heights) else first
-            found += one["block_hash"][:count].tobytes()
+            found += np.concatenate([one["block_hash"][:count], one["block_digest"][:count]], axis=1).tobytes()
         return struct.pack(">q", -1 if first is None else first) + found
 
 

@@ -7,6 +7,7 @@ checked against it; a column is checked when it is first touched, and those that
 Rows stand in the order of the chain. Addresses are numbered within the range, in the order of their bytes;
 ``address_rows`` from ``address_first[n]`` to ``address_first[n + 1]`` are the rows at which money of address n may come
 or go, or that name it. ``tx_wraps`` marks the chain txs in which coin and logs are to be put into one order.
+``block_digest`` is the SHA-256 of each block's time and rows as the source told them: it may leave some out, or lie.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def arrays_of(transfers: Any, blocks: Any) -> dict[str, Array]:
         "block_height": np.asarray(blocks["block"].to_numpy(), np.int64),
         "block_hash": fixed(blocks["hash"], WORD_BYTES),
         "block_time": np.asarray(blocks["unix_time"].to_numpy(), np.int64),
+        "block_digest": _digests(transfers, blocks),
         "tx_block": np.asarray(block[first], np.int64),
         "tx_first": np.append(first, len(txid)).astype(_NUMBER),
         "tx_wraps": wraps,
@@ -74,6 +76,28 @@ def arrays_of(transfers: Any, blocks: Any) -> dict[str, Array]:
         "value": fixed(transfers["value"], WORD_BYTES),
         **_addresses(transfers, numbers["kind"]),
     }
+
+
+def _digests(transfers: Any, blocks: Any) -> Bytes:
+    """Hash each block's time and rows, a row's columns behind each other in the order of the canonical schema."""
+    parts = []
+    for name in transfers.column_names[1:]:  # the first is the block's height
+        column = transfers[name]
+        width = column.type.bit_width // 8
+        if pa.types.is_fixed_size_binary(column.type):
+            parts.append(fixed(column, width))
+        else:
+            numbers = np.ascontiguousarray(column.to_numpy(), f"<i{width}")
+            parts.append(numbers.view(np.uint8).reshape(-1, width))
+    rows = np.concatenate(parts, axis=1)
+    block, heights = (np.asarray(table["block"].to_numpy()) for table in (transfers, blocks))
+    places = zip(*(np.searchsorted(block, heights, side) for side in ("left", "right")), strict=True)
+    times = np.asarray(blocks["unix_time"].to_numpy(), "<i8")
+    found = [
+        hashlib.sha256(time.tobytes() + rows[start:end].tobytes()).digest()
+        for time, (start, end) in zip(times, places, strict=True)
+    ]
+    return np.frombuffer(b"".join(found), np.uint8).reshape(-1, WORD_BYTES)
 
 
 def _keys(rows: Bytes) -> Array:

@@ -8,7 +8,8 @@ made up at that moment, from its own rows alone. Sums are the same as if every h
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,23 +21,24 @@ from strongroom_tracing.accounts.lots import CLEAN, SHORT, UNKNOWN, Lot, by_sour
 from strongroom_tracing.accounts.marking import marked
 from strongroom_tracing.accounts.model import Bridge, Conversion, Question, Reason
 from strongroom_tracing.accounts.policies import Holding, claimed, make_holding
-from strongroom_tracing.accounts.pots import Pot, turned
+from strongroom_tracing.accounts.pots import Pot, nearer, turned
 from strongroom_tracing.accounts.recording import Rows, read_question
 from strongroom_tracing.accounts.steps import Key, Plan, Step, plan
 from strongroom_tracing.accounts.transfers import Transfers
 from strongroom_tracing.taint.model import Policy
 
 Progress = Callable[[int, int], None]
+Hops = Mapping[int, int]  # by claim: each counts from its own nearest mark
 _REPORT_EVERY: Final = 256
 
 
 @dataclass(slots=True)
 class _Watched:
-    """A holding that a claim's money came to; ``hops`` is the least of the moves by which it did."""
+    """A holding that a claim's money came to; ``hops``: by claim, the least of the moves by which it did."""
 
     holding: Holding
     sides: list[int]
-    hops: int
+    hops: dict[int, int] = field(default_factory=dict)
     planned: dict[int, list[Lot]] = field(default_factory=dict)
 
 
@@ -45,7 +47,7 @@ class _Carried:
     """Money on its way over a bridge."""
 
     lots: list[Lot]
-    hops: int
+    hops: Hops
     paid_in: Step
     bridge: Bridge
 
@@ -79,7 +81,7 @@ class Forward:
             if self._progress is not None and self._visited % _REPORT_EVERY == 0:
                 self._progress(tx, self._data.txs)
         for carried in self._carried.values():
-            claims = claimed(carried.lots)
+            claims = self._rows.by_claim(carried.lots)
             self._rows.add_left(carried.paid_in.target, carried.paid_in.row, Reason.BLOCK_LIMIT, claims)
         for key in sorted(self._watched):
             self._rows.add_held(key, self._watched[key].holding.lots())
@@ -115,22 +117,22 @@ class Forward:
     def _follow(self, step: Step) -> None:
         lots, hops = self._paid(step)
         if step.payer_asset != step.payee_asset:
-            self._record_wrap(step, claimed(lots))
+            self._record_wrap(step, self._rows.by_claim(lots))
         if step.row in self._asked.marks:
-            lots, hops = self._marked(step, lots), 0
+            lots, hops = self._marked(step, lots), {**hops, **self._anew(step.row)}
         self._arrive(step, lots, hops)
 
-    def _paid(self, step: Step) -> tuple[list[Lot], int]:
-        """Give what a payment takes along, and how many moves it has made then."""
+    def _paid(self, step: Step) -> tuple[list[Lot], Hops]:
+        """Give what a payment takes along, and how many moves each claim's money has made then."""
         carried = self._carried.pop(step.row, None)
         if carried is not None:
             return self._bridged(step, carried)
         pot = self._pots.get(step.payer)
         if pot is not None and pot.crossing.gives(step):
-            return pot.give(step), (pot.hops or 0) + 1
+            return pot.give(step), _counted(pot.hops, 1)
         watched = self._watched.get(step.source)
         if watched is None:
-            return [Lot(CLEAN, step.value)], 1
+            return [Lot(CLEAN, step.value)], {}
         if step.row not in watched.planned:
             self._plan_run(step, watched)
         lots = watched.planned.pop(step.row)
@@ -138,7 +140,8 @@ class Forward:
         if short:
             self._rows.unknown.append(Unknown(*self._rows.where(step.source), self._data.name(step.row), short))
         known = [Lot(UNKNOWN, lot.amount) if lot.source == SHORT else lot for lot in lots]
-        return joined(known) if self._policy != Policy.POISON else known, watched.hops + (step.payer != step.payee)
+        lots = joined(known) if self._policy != Policy.POISON else known
+        return lots, _counted(watched.hops, int(step.payer != step.payee))
 
     def _plan_run(self, step: Step, watched: _Watched) -> None:
         """Let a holding pay: under TIHO together all that it pays in this chain tx before money comes in."""
@@ -155,16 +158,24 @@ class Forward:
     def _marked(self, step: Step, lots: list[Lot]) -> list[Lot]:
         asset = self._data.numbers.asset(step.payee_asset)
         name = self._data.name(step.row)
-        for claim, amount in sorted(self._asked.marks[step.row]):
-            lots, put, lost = marked(self._policy, lots, claim, amount)
-            self._rows.marked[self._rows.claim(claim), asset] += put
+        claim_of, sums = self._asked.claim_of, Counter[tuple[int, int]]()
+        for report, amount in sorted(self._asked.marks[step.row]):
+            lots, put, lost = marked(self._policy, lots, report, amount, claim_of)
+            self._rows.marked[self._rows.claim(claim_of[report]), asset] += put
             for loser, winner, value in lost:
-                names = self._rows.claim(loser), self._rows.claim(winner)
-                self._rows.contested.append(Contested(name, asset, *names, value))
+                sums[claim_of[loser], claim_of[winner]] += value
+        for (loser, winner), value in sums.items():
+            names = self._rows.claim(loser), self._rows.claim(winner)
+            self._rows.contested.append(Contested(name, asset, *names, value))
         return lots
 
-    def _arrive(self, step: Step, lots: list[Lot], hops: int) -> None:
-        claims = claimed(lots)
+    def _anew(self, row: int) -> Hops:
+        """Count the moves of the claims that mark a row from there; those of others are none the shorter."""
+        return {self._asked.claim_of[report]: 0 for report, _ in self._asked.marks[row]}
+
+    def _arrive(self, step: Step, lots: list[Lot], hops: Hops) -> None:
+        claims = self._rows.by_claim(lots)
+        hops = {claim: hops[claim] for claim in claims}
         if step.payee == NONE:
             self._rows.add_gas(step, claims)
             return
@@ -193,32 +204,33 @@ class Forward:
         label = self._asked.stops.get((self._data.chain_number(step.row), step.payee))
         return label if label is not None else self._asked.pools.get(step.payee)
 
-    def _deliver(self, step: Step, lots: list[Lot], hops: int) -> None:
-        reasons = self._reasons(step, lots, hops)
+    def _deliver(self, step: Step, lots: list[Lot], hops: Hops) -> None:
+        claims = self._rows.by_claim(lots)
+        reasons = self._reasons(step, claims, hops)
         for claim, reason in reasons.items():
-            self._rows.add_left(step.target, step.row, reason, {claim: claimed(lots)[claim]})
+            self._rows.add_left(step.target, step.row, reason, {claim: claims[claim]})
         if reasons:
-            lots = joined(Lot(CLEAN, lot.amount) if lot.source in reasons else lot for lot in lots)
+            ended = {report for report in claimed(lots) if self._asked.claim_of[report] in reasons}
+            lots = joined(Lot(CLEAN, lot.amount) if lot.source in ended else lot for lot in lots)
         watched = self._watched.get(step.target)
-        if claimed(lots):
-            watched = watched or self._watch(step, hops)
-            watched.hops = min(watched.hops, hops)
+        if len(reasons) < len(claims):
+            watched = watched or self._watch(step)
+            nearer(watched.hops, {claim: hops[claim] for claim in claims if claim not in reasons})
         if watched is not None:
             watched.holding.add(lots, step.value)
 
-    def _reasons(self, step: Step, lots: Sequence[Lot], hops: int) -> dict[int, Reason]:
+    def _reasons(self, step: Step, claims: Mapping[int, int], hops: Hops) -> dict[int, Reason]:
         """Say of each claim why it is not followed here, where it is not."""
         limits = self._limits
-        claims = claimed(lots)
-        if limits.hops is not None and hops > limits.hops:
-            return dict.fromkeys(claims, Reason.HOP_LIMIT)
-        known = limits.transfers is None or step.target in self._watched
+        far = [claim for claim in claims if limits.hops is not None and hops[claim] > limits.hops]
+        reasons = dict.fromkeys(far, Reason.HOP_LIMIT)
+        known = limits.transfers is None or step.target in self._watched or len(far) == len(claims)
         if not known and self._data.is_busy(*step.target, limits.transfers or 0):
-            return dict.fromkeys(claims, Reason.BUSY)
+            return dict.fromkeys(claims, Reason.BUSY) | reasons
         least = limits.smallest.get(self._data.numbers.asset(step.payee_asset), 0)
-        return {claim: Reason.BELOW_THRESHOLD for claim, value in claims.items() if value < least}
+        return {claim: Reason.BELOW_THRESHOLD for claim, value in claims.items() if value < least} | reasons
 
-    def _watch(self, step: Step, hops: int) -> _Watched:
+    def _watch(self, step: Step) -> _Watched:
         """Begin to watch a holding: make up its lots from what it did before this payment came in."""
         holding = make_holding(self._policy)
         opening = self._asked.openings.get(step.target, 0)
@@ -231,7 +243,7 @@ class Forward:
                 holding.add([Lot(CLEAN, value)], value)
             else:
                 holding.pay([value])
-        watched = _Watched(holding, sides, hops)
+        watched = _Watched(holding, sides)
         self._watched[step.target] = watched
         self._rows.touch(step.payee, step.row)
         return watched
@@ -239,27 +251,31 @@ class Forward:
     def _record_swaps(self, this: Plan) -> None:
         for pool, crossing in this.crossings.items():
             pot = self._pots[pool]
-            paid = claimed(pot.kept)
+            paid = self._rows.by_claim(pot.kept)
             if not paid:
                 continue
             spread = list(crossing.got)
             for place, asset in enumerate(spread):
-                got = claimed(pot.all_of(asset))
+                got = self._rows.by_claim(pot.all_of(asset))
                 # The first leg stands for what was paid in; with several assets out the others add what they gave.
                 amounts = {claim: (paid[claim] if place == 0 else 0, got.get(claim, 0)) for claim in paid}
                 first = crossing.got[asset][0]
                 self._rows.add_converted(first.row, Conversion.SWAP, (pool, crossing.asset_in), asset, amounts)
 
-    def _onto_bridge(self, step: Step, lots: list[Lot], hops: int) -> None:
+    def _onto_bridge(self, step: Step, lots: list[Lot], hops: Hops) -> None:
         out, bridge = self._asked.bridges_in[step.row]
         if claimed(lots):
             self._carried[out] = _Carried(lots, hops, step, bridge)
             self._queue(self._data.tx_of(out))
 
-    def _bridged(self, step: Step, carried: _Carried) -> tuple[list[Lot], int]:
-        lots = turned(self._policy, carried.lots, step.value)
-        paid, got = claimed(carried.lots), claimed(lots)
+    def _bridged(self, step: Step, carried: _Carried) -> tuple[list[Lot], Hops]:
+        lots = turned(self._policy, [carried.lots], step.value)
+        paid, got = self._rows.by_claim(carried.lots), self._rows.by_claim(lots)
         amounts = {claim: (paid[claim], got.get(claim, 0)) for claim in paid}
         asset = step.payee_asset
         self._rows.add_converted(step.row, Conversion.BRIDGE, carried.paid_in.target, asset, amounts, carried.bridge)
-        return lots, carried.hops + 1
+        return lots, _counted(carried.hops, 1)
+
+
+def _counted(hops: Hops, more: int) -> Hops:
+    return {claim: count + more for claim, count in hops.items()}

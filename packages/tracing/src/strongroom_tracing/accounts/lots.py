@@ -1,12 +1,13 @@
 """Lots: what an address holds of an asset, in pieces that know where they come from. Integers only.
 
-A lot's ``source`` is a number: of a claim (from 0, in the order of report) or of an incoming row, or one of the below.
-``start`` says which units of the source a lot is, where units have an order; a claim's lots have none and stand at 0.
+A lot's ``source`` is a number: of a report (from 0, the oldest first) or of an incoming row, or one of the below.
+``start`` says which units of the source a lot is, where units have an order; a report's lots have none and stand at 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Final, NamedTuple
 
 CLEAN: Final = -1  # came in, and no claim is known to it
@@ -46,10 +47,26 @@ def shares(amounts: Sequence[int], taken: int) -> list[int]:
     return parts
 
 
-def scaled(lots: Sequence[Lot], amount: int) -> list[Lot]:
-    """Turn lots into others of ``amount`` in all, in proportion and in the same order (another asset, after a swap)."""
-    parts = shares([lot.amount for lot in lots], amount)
-    return [Lot(lot.source, part) for lot, part in zip(lots, parts, strict=True) if part]
+def scaled(payments: Sequence[Sequence[Lot]], amount: int) -> list[Lot]:
+    """Turn the lots of payments into ``amount`` of another asset, in proportion and in the same order.
+
+    Each report is rounded within what the older ones leave, so that none learns of a younger one.
+    """
+    pieces = [([(number, lot) for number, lots in enumerate(payments) for lot in lots], amount)]
+    for report in reports_in(lot for lots in payments for lot in lots):
+        pieces = [part for piece, value in pieces for part in _parted(piece, value, report)]
+    return [Lot(piece[0][1].source, value) for piece, value in pieces if value]
+
+
+def _parted(piece: Sequence[tuple[int, Lot]], value: int, report: int) -> Iterable[tuple[list[tuple[int, Lot]], int]]:
+    """Cut a piece where a payment ends and where a report's money begins or ends."""
+    cut = [list(found) for _, found in groupby(piece, key=lambda one: (one[0], one[1].source == report))]
+    return zip(cut, shares([total(lot for _, lot in part) for part in cut], value), strict=True)
+
+
+def reports_in(lots: Iterable[Lot]) -> list[int]:
+    """List the reports that have any of the lots, the oldest first."""
+    return sorted({lot.source for lot in lots if lot.source >= 0})
 
 
 def split(lots: Sequence[Lot], amount: int) -> tuple[list[Lot], list[Lot]]:
@@ -67,7 +84,7 @@ def split(lots: Sequence[Lot], amount: int) -> tuple[list[Lot], list[Lot]]:
 
 
 def joined(lots: Iterable[Lot]) -> list[Lot]:
-    """Put neighbours of one claim (or none) together."""
+    """Put neighbours of one report (or none) together."""
     found: list[Lot] = []
     for lot in lots:
         if lot.amount == 0:

@@ -12,8 +12,8 @@ A holding is what one address has of one asset on one chain. The policies were d
 For accounts, where there are no outputs, these are our definitions:
 
 - FIFO, LIFO: lots in the order of arrival; the oldest, or the newest, units leave, and keep their order.
-- haircut: a payment takes of every source in proportion; floor and largest remainder, ties in the order of report,
-  then what is no claim's.
+- haircut: a payment takes of every report in proportion, the oldest first, each rounded to the nearest unit within what
+  the older ones leave; the rest is no claim's.
 - poison: once a claim's money is in a holding, all of it is the claim's, and all that it pays, until it holds nothing
   that is known. Values are of whole payments, and several claims may have the same unit.
 - TIHO: within one chain tx, the payments of a holding which no money coming in parts, and the balance that remains
@@ -136,9 +136,12 @@ class _Sums:
 
     def _pay(self, value: int) -> list[Lot]:
         known = min(value, self.balance)
-        sources = sorted(self._sums, key=rank)
-        parts = shares([self._sums[source] for source in sources], known)
-        return self._remove(zip(sources, parts, strict=True)) + _short(value, known)
+        parts, balance, left = list[tuple[int, int]](), self.balance, known
+        for source in sorted(self._sums, key=rank):
+            part = shares([self._sums[source], balance - self._sums[source]], left)[0]
+            parts.append((source, part))
+            balance, left = balance - self._sums[source], left - part
+        return self._remove(parts) + _short(value, known)
 
     def _remove(self, parts: Iterable[tuple[int, int]]) -> list[Lot]:
         taken = [Lot(source, part) for source, part in parts if part]
@@ -176,7 +179,7 @@ class _Tiho(_Sums):
 
 
 class _Poison:
-    """Known balance, and the claims that have all of it."""
+    """Known balance, and the claims that have all of it. Nobody loses here, so that ages decide nothing."""
 
     def __init__(self) -> None:
         self._claims: set[int] = set()
@@ -213,5 +216,5 @@ _KINDS: dict[Policy, Callable[[], Holding]] = {
 
 
 def claimed(lots: Iterable[Lot]) -> dict[int, int]:
-    """Add up what of lots is a claim's."""
+    """Add up what of lots is a claim's, by report."""
     return {source: amount for source, amount in by_source(lots).items() if source >= 0}

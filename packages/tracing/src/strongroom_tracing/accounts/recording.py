@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from strongroom_tracing.accounts.answer import (
@@ -27,6 +28,7 @@ from strongroom_tracing.accounts.model import Bridge, Conversion, Kind, Limits, 
 from strongroom_tracing.accounts.policies import claimed
 from strongroom_tracing.accounts.steps import Key, Step
 from strongroom_tracing.accounts.transfers import Transfers
+from strongroom_tracing.taint.model import Policy
 
 _PERCENT = range(101)
 _COUNTS = range(2**62 + 1)  # as on chains of coins; no chain comes near
@@ -35,11 +37,15 @@ _AMOUNTS = range(2**256)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question in numbers: marks by row in the order of report, services and pools by address, bridges by row."""
+    """A question in numbers: marks by row in the order of report, services and pools by address, bridges by row.
+
+    Marks of one claim between which none of another stands are one report; its number is its age (decision 0117).
+    """
 
     question: Question
     claims: tuple[str, ...]
-    marks: Mapping[int, list[tuple[int, int]]]  # row -> (claim, amount)
+    claim_of: tuple[int, ...]  # report -> claim
+    marks: Mapping[int, list[tuple[int, int]]]  # row -> (report, amount)
     stops: Mapping[Key, str]  # (chain, address) -> label
     pools: Mapping[int, str]
     bridges_in: Mapping[int, tuple[int, Bridge]]  # row of paid_in -> row of paid_out
@@ -50,18 +56,32 @@ def read_question(transfers: Transfers, question: Question) -> Asked:
     """Look up what a question names. Raises ``QuestionError`` (also ``OutOfRangeError``), ``UnknownTransferError``."""
     _check_limits(question.limits)
     claims = tuple(dict.fromkeys(mark.claim for mark in question.marks))
+    reports = _reports(question)
     marks: dict[int, list[tuple[int, int]]] = {}
-    for mark in question.marks:
-        row, amount = _mark(transfers, mark)
-        marks.setdefault(row, []).append((claims.index(mark.claim), amount))
+    for number, (_, report) in enumerate(reports):
+        for mark in report:
+            row, amount = _mark(transfers, mark)
+            marks.setdefault(row, []).append((number, amount))
     if question.limits.block is not None and len(transfers.chains) > 1:
         message = "a limit by block makes sense for one chain only: ask one chain, or leave limits.block out"
         raise QuestionError(message)
     pools = {at[1]: label for text, label in sorted(question.pools.items()) for at in _places(transfers, text)}
     stops = {at: label for text, label in sorted(question.stops.items()) for at in _places(transfers, text)}
-    return Asked(
-        question, claims, marks, stops, pools, _bridges(transfers, question.bridges), _openings(transfers, question)
-    )
+    numbers = {claim: number for number, claim in enumerate(claims)}
+    claim_of = tuple(numbers[claim] for claim, _ in reports)
+    bridges, openings = _bridges(transfers, question.bridges), _openings(transfers, question)
+    return Asked(question, claims, claim_of, marks, stops, pools, bridges, openings)
+
+
+def _reports(question: Question) -> Sequence[tuple[str, list[Mark]]]:
+    """Give each report's claim and marks, the oldest first. By poison every claim has all, so that age says nothing."""
+    marks = question.marks
+    if question.policy == Policy.POISON:
+        of_claims: dict[str, list[Mark]] = {}
+        for mark in marks:
+            of_claims.setdefault(mark.claim, []).append(mark)
+        return list(of_claims.items())
+    return [(claim, list(found)) for claim, found in groupby(marks, key=lambda mark: mark.claim)]
 
 
 def _check_limits(limits: Limits) -> None:
@@ -155,6 +175,13 @@ class Rows:
         """Give a claim's name."""
         return self.asked.claims[number]
 
+    def by_claim(self, lots: Iterable[Lot]) -> dict[int, int]:
+        """Add up what of lots is a claim's, by claim."""
+        sums: Counter[int] = Counter()
+        for report, value in claimed(lots).items():
+            sums[self.asked.claim_of[report]] += value
+        return dict(sorted(sums.items()))
+
     def where(self, key: Key) -> tuple[str, str]:
         """Write a holding: address, asset."""
         return self.transfers.address_text(key[0]), self.transfers.numbers.asset(key[1])
@@ -202,7 +229,7 @@ class Rows:
 
     def add_held(self, key: Key, lots: Iterable[Lot]) -> None:
         """Note what lies with an address."""
-        self.held += [Held(*self.where(key), self.claim(claim), value) for claim, value in claimed(lots).items()]
+        self.held += [Held(*self.where(key), self.claim(claim), value) for claim, value in self.by_claim(lots).items()]
 
     def answer(self, visited: int, *, backward: bool = False) -> AccountAnswer:
         """Sort everything."""

@@ -31,7 +31,7 @@ from strongroom_tracing.accounts.model import Block, BlockTransfers, Status
 from strongroom_tracing.accounts.parquet import BLOCKS, TRANSFERS, blocks_of, blocks_table, transfers_table
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 2
+FORMAT: Final = 3
 RANGE_BLOCKS: Final = 1000
 TABLES: Final = {"blocks": BLOCKS, "transfers": TRANSFERS}
 COLUMNS: Final = "columns"
@@ -75,7 +75,7 @@ class Manifest:
 def load_manifest(folder: Path) -> Manifest | None:
     """Read the manifest; None where there is no index yet. Raises ``BrokenIndexError``."""
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        text = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
         return None
     try:
@@ -97,14 +97,24 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder durably. One that is there counts as new: nobody knows whether its name is durable."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(PermissionError):  # a folder above that is not ours to read
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:
@@ -159,6 +169,8 @@ def _write(folder: Path, kind: str, height: int, table: Any) -> str:
 
 def _keep(path: Path, data: bytes, digest: str) -> str:
     if not path.exists():
+        make_folder(path.parent.parent)
+        make_folder(path.parent)
         _replace(path, data)
     return digest
 

@@ -27,6 +27,7 @@ _TXS_KEPT: Final = 4096
 _HOLDINGS_KEPT: Final = 256
 _ANSWERS_KEPT: Final = 1 << 16
 _PIECE: Final = 1024  # rows
+_DIGITS: Final = 18  # of a height
 
 
 class Transfers:
@@ -157,7 +158,7 @@ class Transfers:
 
     def _candidates(self, name: str) -> list[int]:
         where = name.rpartition("/")[2].partition(":")[0]
-        if where.isdecimal():
+        if where.isdecimal() and len(where) <= _DIGITS:
             txs = [
                 self._tx_over_all(chain, base + tx)
                 for chain, one in enumerate(self._chains)
@@ -280,7 +281,9 @@ class Transfers:
         return [one.tip for one in self._chains]
 
     def dataset_hash(self, height: int | None = None) -> str:
-        """Name the data: sha256 over each chain's id, first height and the hashes of its blocks up to ``height``.
+        """Name the data up to ``height``: sha256 over each chain's id, first height, and its blocks.
+
+        Of each block its hash, and that of its time and rows (``columns``): an index that lacks rows has another name.
 
         Of transfers that come without blocks: over the rows themselves.
         """

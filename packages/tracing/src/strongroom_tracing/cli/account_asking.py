@@ -15,6 +15,7 @@ from strongroom_tracing.accounts.cases import Case
 from strongroom_tracing.accounts.genuine import Genuine, coin_asset
 from strongroom_tracing.accounts.model import Question
 from strongroom_tracing.accounts.transfers import Transfers
+from strongroom_tracing.cli.errors import UsageError
 from strongroom_tracing.tags.services import stops_by_text
 from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Direction, Policy
@@ -53,6 +54,15 @@ def question_of(
             stops |= {f"{chain}:{address}": label for address, label in stops_by_text(store, chain).items()}
     least = {coin.id: Amount.parse(smallest, coin).base_units for coin in coins_of(transfers)} if smallest else {}
     return case.question(transfers, policy, direction, stops=stops, smallest=least, absent=absent, **limits)
+
+
+def url_in(file: Path) -> str:
+    """Read the URL of a node from a file. Raises ``UsageError``, which repeats nothing of it: it may hold a key."""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        message = f"{file} holds no text: it should hold the URL of a node"
+        raise UsageError(message) from None
 
 
 def coins_of(transfers: Transfers) -> list[Asset]:

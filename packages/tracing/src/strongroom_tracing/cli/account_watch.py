@@ -18,9 +18,11 @@ from strongroom_tracing.accounts.errors import IndexBusyError, ReorgedError, Sou
 from strongroom_tracing.accounts.sources.rpc import RpcSource
 from strongroom_tracing.accounts.watching import TO_GAS, blocks_of, log_name, moves_of
 from strongroom_tracing.cli import account_asking as asking
+from strongroom_tracing.cli import basis
 from strongroom_tracing.cli.asking import PolicyOption, Through, store_of
-from strongroom_tracing.cli.context import TAGS_DEFAULT, AsJson, TagsFolder, emit, note, say
+from strongroom_tracing.cli.context import TAGS_DEFAULT, AsJson, TagsFolder, day, emit, note, say
 from strongroom_tracing.cli.errors import UsageError
+from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.taint.model import Direction, Policy
 from strongroom_tracing.watching import REVISED, UNDONE, Line, Log
 
@@ -65,12 +67,12 @@ def watch(
             look.tell(silent=from_now, as_json=as_json)
             if once:
                 return
-            from_now = False if seen else from_now
+            from_now = from_now and look.log is None
             time.sleep(every if seen else max(every, min(every * 10, _PATIENCE_SECONDS)))
 
 
 def _urls(folders: Sequence[Path], nodes: Sequence[str], files: Sequence[Path]) -> list[str]:
-    urls = list(nodes) or [file.read_text(encoding="utf-8").strip() for file in files]
+    urls = list(nodes) or [asking.url_in(file) for file in files]
     if len(urls) != len(folders) or (nodes and files):
         message = "name one --node (or one --node-file) for each --index, in the same order"
         raise UsageError(message)
@@ -89,6 +91,8 @@ class _Watch:
     limits: dict[str, Any]
     tags: Path
     through: bool = field(kw_only=True)
+    store: TagStore | None = None
+    tags_hash: str | None = None
     absent: set[str] = field(default_factory=set)
     sources: dict[str, RpcSource] = field(default_factory=dict)
     log: Log | None = None
@@ -102,35 +106,44 @@ class _Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self._disconnect()
+        self._disconnect(*self.sources)
         self.open.close()
 
     def once(self) -> bool:
         """Bring the indexes up to the tips and see what moved; False where that has to be tried again.
 
-        A node does not answer, a chain moves while it is read, an index is in use.
+        A node does not answer, a chain moves while it is read, an index is in use. What moves on other chains is seen
+        all the same: whoever can silence the node of one of them hides nothing there.
         """
-        try:
-            for folder, url in zip(self.folders, self.urls, strict=True):
+        failed = 0
+        for folder, url in zip(self.folders, self.urls, strict=True):
+            try:
                 service.build(folder, self._source(folder, url))
-        except (SourceError, ReorgedError, IndexBusyError) as error:
-            self._disconnect()
-            note(f"{error.code}: {error.message}; trying again")
-            return False
-        self._see()
-        return True
+            except (SourceError, ReorgedError, IndexBusyError) as error:
+                failed += 1
+                self._disconnect(url)
+                note(f"{error.code}: {error.message}; trying again")
+        if failed < len(self.folders):
+            self._see()
+        return not failed
 
     def tell(self, *, silent: bool, as_json: bool) -> None:
         """Tell what was not told yet."""
         if self.log is None or self.names is None:
             return
         for line in self.log.untold():
-            if not silent:
-                _tell_line(line, self.names, as_json=as_json)
+            if not silent and as_json:
+                emit({**line.as_json(), **basis.lists_of(self.store)})
+            elif not silent:
+                _tell_line(line, self.names)
             self.log.note_told(line)
 
     def _see(self) -> None:
-        case, store = Case.read(self.case), store_of(self.tags, through=self.through)
+        case, before = Case.read(self.case), self.tags_hash
+        self.store = store = store_of(self.tags, through=self.through)
+        self.tags_hash = "" if store is None else store.hash
+        if self.tags_hash != before:
+            basis.note_lists(store, day(""))
         transfers = service.open_indexes(*self.folders, genuine=case.genuine())
         gone: list[str] = []
         asked = asking.question_of(
@@ -163,16 +176,13 @@ class _Watch:
             raise SourceError(message)
         return found
 
-    def _disconnect(self) -> None:
-        for source in self.sources.values():
-            source.close()
-        self.sources.clear()
+    def _disconnect(self, *urls: str) -> None:
+        for url in urls:
+            if url in self.sources:
+                self.sources.pop(url).close()
 
 
-def _tell_line(line: Line, names: asking.Names, *, as_json: bool) -> None:
-    if as_json:
-        emit(line.as_json())
-        return
+def _tell_line(line: Line, names: asking.Names) -> None:
     move = line.move
     gone = move["value"] is None
     value = names.money(move["asset"], int(move["was"]["value"] if gone else move["value"]))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,7 +19,7 @@ from strongroom_tracing.accounts.building import BlockSource
 from strongroom_tracing.accounts.cases import Case
 from strongroom_tracing.accounts.evidence import document, provenance
 from strongroom_tracing.accounts.genuine import Genuine
-from strongroom_tracing.accounts.model import Status
+from strongroom_tracing.accounts.model import Limits, Status
 from strongroom_tracing.accounts.sources.etl import EtlFiles, EtlSource
 from strongroom_tracing.accounts.sources.rpc import RpcSource
 from strongroom_tracing.accounts.tables import tables
@@ -26,6 +27,7 @@ from strongroom_tracing.cli import account_asking as asking
 from strongroom_tracing.cli.account_asking import FOLDER_DEFAULT, Folder, Names
 from strongroom_tracing.cli.account_watch import watch
 from strongroom_tracing.cli.asking import DirectionOption, PolicyOption, Through, store_of
+from strongroom_tracing.cli.basis import tell_lists
 from strongroom_tracing.cli.context import TAGS_DEFAULT, AsJson, On, TagsFolder, day, emit, note, progress, say, show
 from strongroom_tracing.cli.errors import UsageError
 from strongroom_tracing.provenance import Provenance
@@ -118,7 +120,7 @@ def trace(
     if as_json:
         emit(json.loads(document(answer, basis)))
     else:
-        _tell(answer, basis, transfers.genuine)
+        _tell(answer, basis, transfers.genuine, today)
 
 
 @contextmanager
@@ -129,7 +131,7 @@ def _source(node: str, node_file: Path | None, etl: Path | None, chain: str) -> 
     if etl is not None:
         yield EtlSource(chain, _etl_files(etl))
         return
-    with RpcSource(node or (node_file or Path()).read_text(encoding="utf-8").strip()) as source:
+    with RpcSource(node or asking.url_in(node_file or Path())) as source:
         yield source
 
 
@@ -142,6 +144,9 @@ def _etl_files(folder: Path) -> EtlFiles:
     missing = [name for name in ("blocks", "transactions") if name not in found]
     if missing:
         message = f"{folder} has no file of {' and '.join(missing)} (such as blocks.json, blocks.csv or blocks.parquet)"
+        raise UsageError(message)
+    if "logs" not in found and "token_transfers" not in found:
+        message = f"{folder} has neither logs nor token_transfers, so no token would be followed: export logs too"
         raise UsageError(message)
     return EtlFiles(**found)
 
@@ -162,7 +167,8 @@ def _show_status(found: Status, *, as_json: bool) -> None:
     say(f"{found.chain}: blocks {found.first_height} to {found.height}, {found.transfers} rows, {inner} inner payments")
 
 
-def _tell(answer: AccountAnswer, basis: Provenance, genuine: Genuine) -> None:
+def _tell(answer: AccountAnswer, basis: Provenance, genuine: Genuine, on: date) -> None:
+    say(f"{answer.question.policy.value.upper()} {answer.question.direction.value}, {basis.chain}, gas apart")
     if answer.untraced:
         say(f"Without traces, payments inside of contract calls are missing: {', '.join(answer.untraced)}")
     shown = (
@@ -182,5 +188,20 @@ def _tell(answer: AccountAnswer, basis: Provenance, genuine: Genuine) -> None:
                 sums[key] = sums.get(key, 0) + row.value
             lines = [(*key[:-1], names.money(key[-1], value)) for key, value in sorted(sums.items())]
             show(title, (*columns, "value"), lines, numeric=("value",))
+    _tell_limits(answer.question.limits, names)
+    tell_lists(basis, on, "the trace stopped only where the case says")
     say(f"{len(answer.converted)} conversions, {len(answer.ignored)} ignored transfers, {answer.visited_txs} chain txs")
     say(f"{basis.chain} up to {basis.height}; sha256 of all that this rests on: {basis.sha256}")
+
+
+def _tell_limits(limits: Limits, names: Names) -> None:
+    said = [f"hops at most {limits.hops}"] if limits.hops is not None else []
+    said += [
+        f"transfers of less than {names.money(asset, least)} not followed"
+        for asset, least in sorted(limits.smallest.items())
+        if least
+    ]
+    said += [f"block limit {limits.block}"] if limits.block is not None else []
+    if limits.transfers is not None:
+        said.append(f"addresses with more than {limits.transfers} transfers of an asset not followed")
+    say(f"Limits: {'; '.join(said) or 'none'}.")

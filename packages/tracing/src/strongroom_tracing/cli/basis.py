@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from strongroom_core.assets import network_name
-from strongroom_tracing.cli.context import coin_of, say
+from strongroom_tracing.cli.context import coin_of, note, say
 from strongroom_tracing.provenance import Provenance, tool_name
+from strongroom_tracing.tags.store import TagStore
 
 
 def heading(question: str, facts: Provenance) -> str:
@@ -34,6 +35,19 @@ def lists_json(facts: Provenance, on: date) -> dict[str, Any]:
     """Give the lists that were checked with their ages on a day, beside the provenance, in which no clock stands."""
     checked = [{"name": item.name, "as_of": item.as_of.isoformat(), "days": days} for item, days in facts.ages(on)]
     return {"on": on.isoformat(), "lists_checked": checked}
+
+
+def note_lists(store: TagStore | None, on: date) -> None:
+    """Note beside what is watched which lists say what a service is, and how old they are."""
+    lists = () if store is None else store.lists()
+    said = [f"{item.name} ({item.tags} tags, as of {item.as_of}, {(on - item.as_of).days} days old)" for item in lists]
+    note(f"Lists checked: {', '.join(said) or 'none, so no service is known by them'}")
+
+
+def lists_of(store: TagStore | None) -> dict[str, Any]:
+    """Give the lists by which a move's service was told, and their days."""
+    lists = () if store is None else store.lists()
+    return {"lists_checked": [{"name": item.name, "as_of": item.as_of.isoformat()} for item in lists]}
 
 
 def share(value: int, whole: int) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from strongroom_core.assets import Asset
-from strongroom_tracing.cli import asking
+from strongroom_tracing.cli import asking, basis
 from strongroom_tracing.cli.context import (
     INDEX_DEFAULT,
     TAGS_DEFAULT,
@@ -19,6 +19,7 @@ from strongroom_tracing.cli.context import (
     IndexFolder,
     TagsFolder,
     coin_of,
+    day,
     emit,
     money,
     note,
@@ -68,7 +69,7 @@ def watch(
     with log.held():
         while True:
             seen = _look(folder, node, credentials, case, log, method, looked)
-            _tell(log, coin_of(chain), silent=from_now, as_json=as_json)
+            _tell(log, coin_of(chain), looked.store, silent=from_now, as_json=as_json)
             if once:
                 return
             from_now = False if seen else from_now
@@ -112,9 +113,11 @@ def _see(index: Index, marks: tuple[CaseMark, ...], log: Log, method: Method, lo
     if looked.store is not None:
         looked.store.refresh()
     data = index.dataset_hash(index.tip.height)
-    basis = (data, marks, "" if looked.store is None else looked.store.hash)
-    if basis == looked.basis:
+    rests_on = (data, marks, "" if looked.store is None else looked.store.hash)
+    if rests_on == looked.basis:
         return
+    if looked.basis is None or rests_on[2] != looked.basis[2]:
+        basis.note_lists(looked.store, day(""))
     found = resolve(index, marks)
     gone = frozenset(f"{mark.where} of {mark.claim}" for mark in found.absent)
     for mark in sorted(gone - looked.absent):  # once, until it is back
@@ -122,20 +125,19 @@ def _see(index: Index, marks: tuple[CaseMark, ...], log: Log, method: Method, lo
     looked.absent = gone
     answer = trace(index.columns, question_of(index, found, method, looked.store))
     log.see(moves_of(index, answer), blocks_of(index))
-    looked.basis = basis
+    looked.basis = rests_on
 
 
-def _tell(log: Log, asset: Asset, *, silent: bool, as_json: bool) -> None:
+def _tell(log: Log, asset: Asset, store: TagStore | None, *, silent: bool, as_json: bool) -> None:
     for line in log.untold():
-        if not silent:
-            _tell_line(line, asset, as_json=as_json)
+        if not silent and as_json:
+            emit({**line.as_json(), **basis.lists_of(store)})
+        elif not silent:
+            _tell_line(line, asset)
         log.note_told(line)
 
 
-def _tell_line(line: Line, asset: Asset, *, as_json: bool) -> None:
-    if as_json:
-        emit(line.as_json())
-        return
+def _tell_line(line: Line, asset: Asset) -> None:
     move = line.move
     gone = move["value"] is None
     value = money(asset, int(move["was"]["value"] if gone else move["value"]))

@@ -170,6 +170,7 @@ def save(folder: Path, index: ClusteredIndex, clusters: Clusters) -> Manifest:
             np.save(file, getattr(clusters, name), allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
+    _sync_folder(arrays)
     _replace(folder / MANIFEST, (json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n").encode())
     for old in folder.iterdir():
         if old.is_dir() and old.name != manifest.generation:
@@ -263,7 +264,11 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:

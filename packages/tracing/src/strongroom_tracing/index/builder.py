@@ -84,7 +84,7 @@ def build(
                     raise
         _write_parquet(folder, manifest, manifest.height)
         parquet.drop_above(folder, manifest.height)
-    return folder_status(folder)
+        return folder_status(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ def _opened(folder: Path, source: BlockSource, partition: int) -> Manifest:
     # Without the mark, only what no reader sees is left to be cut off; then nobody has to wait for readers.
     with locked(folder, READERS) if (folder / CHANGING).exists() else nullcontext():
         repair(folder, manifest)
+    parquet.drop_above(folder, manifest.height)
     parquet.describe(folder, manifest)
     return manifest
 
@@ -128,7 +129,10 @@ def _to_fork(folder: Path, manifest: Manifest, source: BlockSource) -> Manifest:
     if height in {manifest.height, tip}:
         return manifest
     del columns  # its files are about to shrink
-    return roll_back(folder, manifest, height)
+    after = roll_back(folder, manifest, height)
+    # Before the partition of the fork is written again: never do partitions of two branches stand beside each other.
+    parquet.drop_above(folder, after.height)
+    return after
 
 
 def _forward(folder: Path, manifest: Manifest, source: BlockSource, wanted: _Wanted) -> Manifest:

@@ -41,6 +41,12 @@ class IndexMissingError(TracingError):
     code = "index-missing"
 
 
+class IndexDamagedError(IndexMissingError):
+    """Files of the index are missing, cut short or no such files: build it anew in another folder."""
+
+    code = "index-damaged"
+
+
 class IndexOutdatedError(IndexMissingError):
     """The index in this folder is of another release: build it anew, from its own Parquet files if nothing else."""
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom_tracing.columns import UNSPENT, Columns
-from strongroom_tracing.index.errors import IndexMissingError, IndexOutdatedError
+from strongroom_tracing.index.errors import IndexDamagedError, IndexMissingError, IndexOutdatedError
 from strongroom_tracing.index.runs import Run, frozen
 from strongroom_tracing.index.tables import Tables
 
@@ -93,18 +93,29 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read what counts. Raises ``IndexMissingError``, ``IndexOutdatedError``."""
+    """Read what counts. Raises ``IndexMissingError``, ``IndexOutdatedError``, ``IndexDamagedError``."""
     try:
-        kept: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        return _manifest(folder, json.loads((folder / MANIFEST).read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         message = f"there is no index in {folder}; build one with `strongroom-trace index`"
         raise IndexMissingError(message) from None
-    if (found := kept.pop("format", None)) != FORMAT:
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise damaged(folder / MANIFEST) from None
+
+
+def damaged(path: Path) -> IndexDamagedError:
+    """Say that a file of an index is missing or not what it should be."""
+    return IndexDamagedError(f"{path} is missing or damaged: put it back, or build the index anew in another folder")
+
+
+def _manifest(folder: Path, kept: dict[str, Any]) -> Manifest:
+    if (found := kept.get("format")) != FORMAT:
         message = (
             f"the index in {folder} is of another release (format {found}, this one reads {FORMAT}); build it anew in "
             f"another folder: its Parquet files are enough (--parquet {folder / 'parquet'})"
         )
         raise IndexOutdatedError(message)
+    del kept["format"]
     runs = {name: tuple(RunFile(**run) for run in kept.pop(name)) for name in ("tx_runs", "script_runs")}
     return Manifest(**{**kept, "counts": Counts(**kept["counts"]), **runs})
 
@@ -190,10 +201,13 @@ def open_run(folder: Path, run: RunFile) -> Run:
 
 
 def map_array(path: Path, kind: Any, count: int, *, offset: int = 0) -> npt.NDArray[Any]:
-    """Map a part of a file into memory, read-only; nothing is mapped of an empty one."""
+    """Map a part of a file into memory, read-only; nothing is mapped of an empty one. Raises ``IndexDamagedError``."""
     if not count:
         return frozen(np.empty(0, kind))
-    return frozen(np.memmap(path, kind, "r", offset, (count,)))
+    try:
+        return frozen(np.memmap(path, kind, "r", offset, (count,)))
+    except (FileNotFoundError, ValueError):  # it is not there, or shorter
+        raise damaged(path) from None
 
 
 def map_column(folder: Path, manifest: Manifest, name: str) -> npt.NDArray[Any]:
@@ -208,10 +222,10 @@ def repair(folder: Path, manifest: Manifest) -> None:
     _unspend(folder, manifest)
     for name, (kind, _, _, _) in FILES.items():
         size = entries(manifest, name) * np.dtype(kind).itemsize
-        if column_path(folder, name).stat().st_size < size:
-            message = f"the file of column {name} in {folder} is shorter than the manifest says; build the index anew"
-            raise IndexMissingError(message)
-        os.truncate(column_path(folder, name), size)
+        path = column_path(folder, name)
+        if not path.exists() or path.stat().st_size < size:
+            raise damaged(path)
+        os.truncate(path, size)
     drop_runs(folder, manifest)
     (folder / CHANGING).unlink(missing_ok=True)
     sync_folder(folder)
@@ -228,6 +242,8 @@ def drop_runs(folder: Path, manifest: Manifest) -> None:
 def _unspend(folder: Path, manifest: Manifest) -> None:
     """Make unspent what only inputs spend that do not count. They are on disk before any output is marked."""
     path, counts = column_path(folder, "input_spent"), manifest.counts
+    if not path.exists():
+        raise damaged(path)
     spent = np.fromfile(path, np.int64, offset=8 * counts.inputs)
     spent = spent[(spent >= 0) & (spent < counts.outputs)]
     if not len(spent):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -181,9 +183,17 @@ def in_memory(blocks: Sequence[RawBlock], chain: Chain | str, *, gaps: bool = Fa
 def folder_status(folder: Path) -> IndexStatus:
     """Say how far the index in a folder has come, without opening it. Raises ``IndexMissingError``."""
     manifest = read_manifest(folder)
-    stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    stored = sum(_sizes(folder))
     status = status_of(open_tables(folder, manifest).columns)
     return replace(status, parquet_through=manifest.parquet_through, stored_bytes=stored)
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Give the size of every file; a builder may take some away meanwhile."""
+    for here, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                yield (Path(here) / name).stat().st_size
 
 
 def _hold(folder: Path) -> IO[bytes]:

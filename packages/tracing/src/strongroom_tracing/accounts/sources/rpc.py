@@ -53,8 +53,7 @@ class RpcSource:
 
     def __init__(self, url: str, *, traces: Traces | None = None, first: int = 0) -> None:
         """Ask the node what it is. Raises ``SourceError``."""
-        parts = urlsplit(url)
-        self._name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        self._name = _host_of(url)
         self._url = url
         self._http = httpx.Client(timeout=TIMEOUT_SECONDS)
         self._ids = count(1)
@@ -84,7 +83,7 @@ class RpcSource:
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(params)}
         try:
             answer = self._http.post(self._url, json=body).json()
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             message = f"the node at {self._name} does not answer {method}: {type(error).__name__}"
             raise SourceError(message) from None
         if not isinstance(answer, dict) or answer.get("error") is not None or "result" not in answer:
@@ -197,6 +196,16 @@ class RpcSource:
             message = f"the node did not trace all chain txs of block {head.height}"
             raise SourceError(message)
         return {txid: from_calls(map(from_parity, found)) for txid, found in calls.items()}, rewards
+
+
+def _host_of(url: str) -> str:
+    """Give what a node goes by: its host and port. Raises ``SourceError``, which does not repeat the URL."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+    except ValueError:
+        message = "the URL of the node is none; write it as http://127.0.0.1:8545"
+        raise SourceError(message) from None
 
 
 def _reward(action: Any) -> Issue:

@@ -14,7 +14,7 @@ from typing import Final
 
 from strongroom_tracing.index.errors import SourceError
 from strongroom_tracing.index.model import RawBlock, Tip
-from strongroom_tracing.index.sources.records import BlockFile, Place, Skipped, magic_of
+from strongroom_tracing.index.sources.records import STEADY, STEADY_SHARE, BlockFile, Place, Skipped, magic_of
 
 KEY_FILE: Final = "xor.dat"
 _NO_HASH: Final = bytes(32)
@@ -80,7 +80,20 @@ class BlkFiles:
                 self.skipped += tuple(file.skipped)
         if self.skipped:
             _log.warning(_told(self.skipped))
-        return places
+        return _steady(places) if magic in STEADY else places
+
+
+def _steady(places: dict[bytes, Place]) -> dict[bytes, Place]:
+    """Leave out blocks from behind gaps with too little work for where they claim to stand.
+
+    Anybody can write a block with hardly any work into a chain tx; no node has such a one in its chain.
+    """
+    found = {}
+    for own, place in places.items():
+        before = places.get(place.previous)
+        if not place.found or before is None or STEADY_SHARE * place.work >= before.work:
+            found[own] = place
+    return found
 
 
 def _told(skipped: Sequence[Skipped]) -> str:

@@ -32,21 +32,20 @@ class ParquetSource:
         """Read what the files are of. Raises ``SourceError``."""
         self._root = root
         try:
-            described = json.loads((root / DATASET).read_text())
-        except (OSError, ValueError):
+            described = json.loads((root / DATASET).read_bytes())
+            other = described["format"] != FORMAT
+            self.chain, self.first_height, self._partition = str(described["chain"]), *_heights(described)
+        except (OSError, ValueError, TypeError, KeyError):
             message = f"{root} holds no Parquet files of an index ({DATASET} is missing or broken)"
             raise SourceError(message) from None
-        if described["format"] != FORMAT:
+        if other:
             message = f"the Parquet files in {root} are of another release"
             raise SourceError(message)
-        self.chain: str = described["chain"]
-        self.first_height: int = described["first_height"]
-        self._partition: int = described["partition"]
         self._hashes: tuple[int, list[str]] = (-1, [])
 
     @cached_property
     def _starts(self) -> list[int]:
-        starts = sorted(int(path.name.partition("=")[2]) for path in (self._root / "blocks").glob("height=*"))
+        starts = sorted(int(path.name.partition("=")[2]) for path in (self._root / "blocks").glob("height=[0-9]*"))
         due = range(
             self._start(self.first_height),
             self._start(self.first_height) + self._partition * len(starts),
@@ -123,6 +122,15 @@ class ParquetSource:
 
     def _start(self, height: int) -> int:
         return height - height % self._partition
+
+
+def _heights(described: dict[str, Any]) -> tuple[int, int]:
+    """Give the first height, and how many heights make a partition. Raises ``ValueError``."""
+    first, partition = described["first_height"], described["partition"]
+    if type(first) is not int or type(partition) is not int or first < 0 or partition < 1:
+        message = "no heights"
+        raise ValueError(message)
+    return first, partition
 
 
 def _between(rows: pa.Table, first: int, last: int) -> pa.Table:

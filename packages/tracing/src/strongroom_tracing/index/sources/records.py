@@ -3,8 +3,8 @@
 Between records there may be room made in advance (zeros) and, after a crash, the rest of what was written there before:
 as Bitcoin Core does with -reindex, whatever is no record is passed over up to the next magic. A record is taken unread
 only where one follows the other without a gap. Before a gap, a block has to be whole: its chain txs are those of its
-merkle root. Behind one it also has to carry the work of its header, since a magic may stand inside of a block, where
-anybody can have written it.
+merkle root. From one on every block also has to carry the work of its header, since a magic may stand inside of a
+block, where anybody can have written it, and another one behind it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ RECORD_BYTES: Final = 8  # magic and length
 MAGICS: Final = tuple(
     map(bytes.fromhex, ("f9beb4d9", "0b110907", "1c163f28", "0a03cf40", "fabfb5da", "fbc0b6db", "fdd2c8f1"))
 )
+# Of those, whose work is by scrypt alone, whose by SHA-256 twice alone; of others by either.
+_BY_SCRYPT: Final = MAGICS[5:]
+_BY_SHA256: Final = MAGICS[:4]
+# Where a block has at least a quarter of the work of the one before it: the test networks let anybody go below that.
+STEADY: Final = (MAGICS[0], MAGICS[5])
+STEADY_SHARE: Final = 4
 _HEAD: Final = RECORD_BYTES + HEADER_BYTES
 _LARGEST_BLOCK: Final = 32_000_000  # beyond every chain's limit; a longer record is no record
 _LEAST_BLOCK: Final = HEADER_BYTES + 1
@@ -34,13 +40,14 @@ _PIECE: Final = 1 << 20  # bytes that are searched at a time
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a block stands, and what its header says."""
+    """Where a block stands, and what its header says; ``found``: behind a gap of its file, where anybody may write."""
 
     file: Path
     at: int
     size: int
     previous: bytes
     work: int
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +95,18 @@ class BlockFile:
         """Give the hash and the place of every whole block, in the order of the file; note what is passed over."""
         at: int | None = 0
         follows = True  # the record before, or the file's beginning
+        gap = False  # somewhere before, in this file
         head = self.read(0, _HEAD)
         while at is not None and len(head) == _HEAD:
             size = self._size(at, head, magic)
             after = self.read(at + RECORD_BYTES + size, _HEAD) if size else b""
-            if size and self._is_whole(at, head, size, follows=follows, followed=after[:4] == magic):
+            taken = size and (not gap or carries_work(head[RECORD_BYTES:], magic))
+            if taken and self._is_whole(at, size, unread=follows and after[:4] == magic):
                 header = head[RECORD_BYTES:]
-                yield twice(header), Place(self.path, at + RECORD_BYTES, size, header[4:36], work(header))
+                yield twice(header), Place(self.path, at + RECORD_BYTES, size, header[4:36], work(header), gap)
                 at, head, follows = at + RECORD_BYTES + size, after, True
                 continue
-            begin, at, follows = at, self._find(magic, at + 1), False
+            begin, at, follows, gap = at, self._find(magic, at + 1), False, True
             self._skip(begin, self._end if at is None else at)
             head = b"" if at is None else self.read(at, _HEAD)
         if at is not None:
@@ -107,7 +116,7 @@ class BlockFile:
         """Give the magic that the file begins with, None if no whole block follows it."""
         head = self.read(0, _HEAD)
         size = self._size(0, head, head[:4])
-        return head[:4] if size and self._is_whole(0, head, size, follows=True, followed=False) else None
+        return head[:4] if size and self._is_whole(0, size, unread=False) else None
 
     def holds(self, magic: bytes) -> bool:
         """Whether a magic stands anywhere in the file."""
@@ -121,11 +130,9 @@ class BlockFile:
         fits = _LEAST_BLOCK <= size <= _LARGEST_BLOCK and at + RECORD_BYTES + size <= self._end
         return size if fits else 0
 
-    def _is_whole(self, at: int, head: bytes, size: int, *, follows: bool, followed: bool) -> bool:
-        if follows and followed:
+    def _is_whole(self, at: int, size: int, *, unread: bool) -> bool:
+        if unread:
             return True
-        if not follows and not carries_work(head[RECORD_BYTES:]):
-            return False
         try:
             parse([RawBlock(0, "", self.read(at + RECORD_BYTES, size))])
         except BadBlockError:
@@ -181,11 +188,13 @@ def work(header: bytes) -> int:
     return (1 << 256) // (_target(header) + 1)
 
 
-def carries_work(header: bytes) -> bool:
+def carries_work(header: bytes, magic: bytes) -> bool:
     """Whether a header has the work that it claims: by SHA-256 twice (Bitcoin) or by scrypt (Litecoin)."""
     target = _target(header)
-    if int.from_bytes(twice(header), "little") <= target:
+    if magic not in _BY_SCRYPT and int.from_bytes(twice(header), "little") <= target:
         return True
+    if magic in _BY_SHA256:
+        return False
     return int.from_bytes(hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32), "little") <= target
 
 
