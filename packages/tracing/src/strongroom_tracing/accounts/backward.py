@@ -17,11 +17,12 @@ from strongroom_tracing.accounts.columns import NONE
 from strongroom_tracing.accounts.forward import Progress
 from strongroom_tracing.accounts.lots import OPENING, Lot, shares
 from strongroom_tracing.accounts.model import Conversion, Origin, Question, Reason
+from strongroom_tracing.accounts.pots import Hops, counted, nearer
 from strongroom_tracing.accounts.recording import Rows, read_question
 from strongroom_tracing.accounts.steps import Crossing, Key, Plan, Step, plan
 from strongroom_tracing.accounts.trails import trail
 from strongroom_tracing.accounts.transfers import Transfers
-from strongroom_tracing.accounts.wants import Want, by_claim, in_proportion, passed_on
+from strongroom_tracing.accounts.wants import Want, by_claim, in_proportion, passed_on, portions
 from strongroom_tracing.taint.model import Policy
 
 _REPORT_EVERY: Final = 256
@@ -38,8 +39,9 @@ class Backward:
         self._policy, self._limits = question.policy, question.limits
         self._progress = progress
         self._bridges = {out: (paid, bridge) for paid, (out, bridge) in self._asked.bridges_in.items()}
+        self._bridge_sides = self._asked.bridged_sides()
         self._wants: dict[int, list[Want]] = defaultdict(list)
-        self._hops: dict[int, int] = {}
+        self._hops: dict[int, dict[int, int]] = defaultdict(dict)  # row -> claim -> moves from its own nearest mark
         self._trails: dict[Key, dict[int, list[Lot]]] = {}
         self._due: list[int] = []
         self._queued: set[int] = set()
@@ -51,12 +53,12 @@ class Backward:
             asset = self._data.numbers.asset(self._data.at(row).payee_asset)
             for claim, amount in ((self._asked.claim_of[report], amount) for report, amount in marks):
                 self._rows.marked[self._rows.claim(claim), asset] += amount
-                self._want(row, [Want(claim, 0, amount)], 0)
+                self._want(row, [Want(claim, 0, amount)], {claim: 0})
         while self._due:
             tx = -heapq.heappop(self._due)
             self._visited += 1
             asked = self._asked
-            this = plan(self._data, tx, asked.pools, swap_events=asked.question.swap_events)
+            this = plan(self._data, tx, asked.pools, self._bridge_sides, swap_events=asked.question.swap_events)
             for step in reversed(this.steps):
                 wants = self._wants.pop(step.row, None)
                 if wants:
@@ -67,12 +69,12 @@ class Backward:
         answer.check()
         return answer
 
-    def _want(self, row: int, wants: list[Want], hops: int) -> None:
+    def _want(self, row: int, wants: list[Want], hops: Hops) -> None:
+        nearer(self._hops[row], {want.claim: hops[want.claim] for want in wants})
         if self._policy == Policy.POISON:  # whole payments, once for each claim
             have = {want.claim for want in self._wants[row]}
             wants = [want for want in wants if want.claim not in have]
         self._wants[row] += wants
-        self._hops[row] = min(hops, self._hops.get(row, hops))
         tx = self._data.tx_of(row)
         if tx not in self._queued:
             self._queued.add(tx)
@@ -108,7 +110,7 @@ class Backward:
             kind = Conversion.UNWRAP if step.payee_asset == coin else Conversion.WRAP
             amounts = {claim: (value, value) for claim, value in by_claim(wants).items()}
             self._rows.add_converted(step.row, kind, step.source, step.payee_asset, amounts)
-        hops = self._hops[step.row] + (step.payer != step.payee)
+        hops = counted(self._hops[step.row], int(step.payer != step.payee))
         wants = self._within_limits(step, wants, hops)
         if not wants:
             return
@@ -120,21 +122,21 @@ class Backward:
                 origin = Origin.OPENING if source == OPENING else Origin.UNKNOWN
                 self._rows.add_source(step.source, step.row, origin, {want.claim: want.amount})
 
-    def _send_on(self, key: Key, row: int, want: Want, hops: int) -> None:
+    def _send_on(self, key: Key, row: int, want: Want, hops: Hops) -> None:
         first = self._limits.block
         if first is not None and self._data.height_of(row) < first:
             self._rows.add_left(key, row, Reason.BLOCK_LIMIT, {want.claim: want.amount})
         else:
             self._want(row, [want], hops)
 
-    def _within_limits(self, step: Step, wants: list[Want], hops: int) -> list[Want]:
+    def _within_limits(self, step: Step, wants: list[Want], hops: Hops) -> list[Want]:
         limits, claims = self._limits, by_claim(wants)
         least = limits.smallest.get(self._data.numbers.asset(step.payer_asset), 0)
         reasons = {claim: Reason.BELOW_THRESHOLD for claim, value in claims.items() if value < least}
         if limits.transfers is not None and self._data.is_busy(*step.source, limits.transfers):
             reasons = dict.fromkeys(claims, Reason.BUSY)
-        if limits.hops is not None and hops > limits.hops:
-            reasons = dict.fromkeys(claims, Reason.HOP_LIMIT)
+        if limits.hops is not None:
+            reasons |= {claim: Reason.HOP_LIMIT for claim in claims if hops[claim] > limits.hops}
         for claim, reason in reasons.items():
             self._rows.add_left(step.source, step.row, reason, {claim: claims[claim]})
         return [want for want in wants if want.claim not in reasons]
@@ -158,7 +160,7 @@ class Backward:
         self._rows.add_converted(step.row, Conversion.SWAP, key, step.payer_asset, amounts)
         for paid, wanted in zip(crossing.paid, found, strict=True):
             if wanted:
-                self._want(paid.row, wanted, self._hops[step.row] + 1)
+                self._want(paid.row, wanted, counted(self._hops[step.row], 1))
 
     def _given_back(self, step: Step, crossing: Crossing, wants: list[Want]) -> None:
         """What a pool gave back is of what was paid in last; see Pot.kept."""
@@ -168,9 +170,9 @@ class Backward:
         )
         for claim, amount in by_claim(wants).items():
             parts = shares([piece.amount for _, piece in pieces], amount)
-            for (row, _), part in zip(pieces, parts, strict=True):
+            for (row, piece), part in zip(pieces, parts, strict=True):
                 if part:
-                    self._want(row, [Want(claim, 0, part)], self._hops[step.row] + 1)
+                    self._want(row, portions(claim, part, piece.amount), counted(self._hops[step.row], 1))
 
     def _over_bridge(self, step: Step, wants: list[Want]) -> None:
         row, bridge = self._bridges[step.row]
@@ -181,7 +183,7 @@ class Backward:
         key = (paid_in.payee, paid_in.payee_asset)
         self._rows.add_converted(step.row, Conversion.BRIDGE, key, step.payee_asset, amounts, bridge)
         if found:
-            self._want(row, found, self._hops[step.row] + 1)
+            self._want(row, found, counted(self._hops[step.row], 1))
 
 
 def _first(parts: list[int], amount: int) -> list[int]:

@@ -21,14 +21,13 @@ from strongroom_tracing.accounts.lots import CLEAN, SHORT, UNKNOWN, Lot, by_sour
 from strongroom_tracing.accounts.marking import marked
 from strongroom_tracing.accounts.model import Bridge, Conversion, Question, Reason
 from strongroom_tracing.accounts.policies import Holding, claimed, make_holding
-from strongroom_tracing.accounts.pots import Pot, nearer, turned
+from strongroom_tracing.accounts.pots import Hops, Pot, counted, nearer, turned
 from strongroom_tracing.accounts.recording import Rows, read_question
 from strongroom_tracing.accounts.steps import Key, Plan, Step, plan
 from strongroom_tracing.accounts.transfers import Transfers
 from strongroom_tracing.taint.model import Policy
 
 Progress = Callable[[int, int], None]
-Hops = Mapping[int, int]  # by claim: each counts from its own nearest mark
 _REPORT_EVERY: Final = 256
 
 
@@ -64,6 +63,7 @@ class Forward:
         self._progress = progress
         self._watched: dict[Key, _Watched] = {}
         self._carried: dict[int, _Carried] = {}
+        self._bridge_sides = self._asked.bridged_sides()
         self._due: list[int] = []
         self._queued: set[int] = set()
         self._pots: dict[int, Pot] = {}
@@ -101,7 +101,7 @@ class Forward:
     def _visit(self, tx: int) -> None:
         self._visited += 1
         asked = self._asked
-        this = plan(self._data, tx, asked.pools, swap_events=asked.question.swap_events)
+        this = plan(self._data, tx, asked.pools, self._bridge_sides, swap_events=asked.question.swap_events)
         self._pots = {pool: Pot(self._policy, crossing) for pool, crossing in this.crossings.items()}
         for step in this.steps:
             self._follow(step)
@@ -116,7 +116,7 @@ class Forward:
 
     def _follow(self, step: Step) -> None:
         lots, hops = self._paid(step)
-        if step.payer_asset != step.payee_asset:
+        if step.payer_asset != step.payee_asset and step.row * 2 not in self._bridge_sides:
             self._record_wrap(step, self._rows.by_claim(lots))
         if step.row in self._asked.marks:
             lots, hops = self._marked(step, lots), {**hops, **self._anew(step.row)}
@@ -127,9 +127,11 @@ class Forward:
         carried = self._carried.pop(step.row, None)
         if carried is not None:
             return self._bridged(step, carried)
+        if step.row * 2 in self._bridge_sides:  # nothing of a claim was paid in
+            return [Lot(CLEAN, step.value)], {}
         pot = self._pots.get(step.payer)
         if pot is not None and pot.crossing.gives(step):
-            return pot.give(step), _counted(pot.hops, 1)
+            return pot.give(step), counted(pot.hops, 1)
         watched = self._watched.get(step.source)
         if watched is None:
             return [Lot(CLEAN, step.value)], {}
@@ -141,7 +143,7 @@ class Forward:
             self._rows.unknown.append(Unknown(*self._rows.where(step.source), self._data.name(step.row), short))
         known = [Lot(UNKNOWN, lot.amount) if lot.source == SHORT else lot for lot in lots]
         lots = joined(known) if self._policy != Policy.POISON else known
-        return lots, _counted(watched.hops, int(step.payer != step.payee))
+        return lots, counted(watched.hops, int(step.payer != step.payee))
 
     def _plan_run(self, step: Step, watched: _Watched) -> None:
         """Let a holding pay: under TIHO together all that it pays in this chain tx before money comes in."""
@@ -236,7 +238,7 @@ class Forward:
         opening = self._asked.openings.get(step.target, 0)
         if opening:
             holding.add([Lot(UNKNOWN, opening)], opening)
-        sides = self._data.sides(*step.target).tolist()
+        sides = [side for side in self._data.sides(*step.target).tolist() if side not in self._bridge_sides]
         for side in sides[: int(np.searchsorted(sides, step.row * 2 + 1))]:
             value = self._data.value(side // 2)
             if side % 2:
@@ -274,8 +276,4 @@ class Forward:
         amounts = {claim: (paid[claim], got.get(claim, 0)) for claim in paid}
         asset = step.payee_asset
         self._rows.add_converted(step.row, Conversion.BRIDGE, carried.paid_in.target, asset, amounts, carried.bridge)
-        return lots, _counted(carried.hops, 1)
-
-
-def _counted(hops: Hops, more: int) -> Hops:
-    return {claim: count + more for claim, count in hops.items()}
+        return lots, counted(carried.hops, 1)

@@ -55,7 +55,7 @@ def scaled(payments: Sequence[Sequence[Lot]], amount: int) -> list[Lot]:
     pieces = [([(number, lot) for number, lots in enumerate(payments) for lot in lots], amount)]
     for report in reports_in(lot for lots in payments for lot in lots):
         pieces = [part for piece, value in pieces for part in _parted(piece, value, report)]
-    return [Lot(piece[0][1].source, value) for piece, value in pieces if value]
+    return [Lot(piece[0][1].source, value) for piece, value in pieces if piece and value]
 
 
 def _parted(piece: Sequence[tuple[int, Lot]], value: int, report: int) -> Iterable[tuple[list[tuple[int, Lot]], int]]:

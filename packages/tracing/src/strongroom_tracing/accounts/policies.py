@@ -55,6 +55,11 @@ def make_holding(policy: Policy) -> Holding:
     return _KINDS[policy]()
 
 
+def make_mixed() -> Holding:
+    """Make an empty holding that pays of all its sources in proportion at once, as where they are no reports."""
+    return _Sums()
+
+
 def _short(value: int, known: int) -> list[Lot]:
     return [Lot(SHORT, value - known)] if value > known else []
 
@@ -120,7 +125,7 @@ class _Lifo(_Queue):
 
 
 class _Sums:
-    """How much of each source, without any order of units."""
+    """How much of each source, without any order of units; pays of all in proportion, the largest remainders first."""
 
     def __init__(self) -> None:
         self._sums: dict[int, int] = {}
@@ -136,12 +141,11 @@ class _Sums:
 
     def _pay(self, value: int) -> list[Lot]:
         known = min(value, self.balance)
-        parts, balance, left = list[tuple[int, int]](), self.balance, known
-        for source in sorted(self._sums, key=rank):
-            part = shares([self._sums[source], balance - self._sums[source]], left)[0]
-            parts.append((source, part))
-            balance, left = balance - self._sums[source], left - part
-        return self._remove(parts) + _short(value, known)
+        return self._remove(self._parts(known)) + _short(value, known)
+
+    def _parts(self, value: int) -> list[tuple[int, int]]:
+        sources = sorted(self._sums, key=rank)
+        return list(zip(sources, shares([self._sums[source] for source in sources], value), strict=True))
 
     def _remove(self, parts: Iterable[tuple[int, int]]) -> list[Lot]:
         taken = [Lot(source, part) for source, part in parts if part]
@@ -154,6 +158,17 @@ class _Sums:
 
     def lots(self) -> list[Lot]:
         return [Lot(source, self._sums[source]) for source in sorted(self._sums, key=rank)]
+
+
+class _Haircut(_Sums):
+    def _parts(self, value: int) -> list[tuple[int, int]]:
+        """Round each report within what the older ones leave: none may learn of a younger one (decision 0117)."""
+        parts, balance = list[tuple[int, int]](), self.balance
+        for source in sorted(self._sums, key=rank):
+            part = shares([self._sums[source], balance - self._sums[source]], value)[0]
+            parts.append((source, part))
+            balance, value = balance - self._sums[source], value - part
+        return parts
 
 
 class _Tiho(_Sums):
@@ -208,7 +223,7 @@ class _Poison:
 
 _KINDS: dict[Policy, Callable[[], Holding]] = {
     Policy.POISON: _Poison,
-    Policy.HAIRCUT: _Sums,
+    Policy.HAIRCUT: _Haircut,
     Policy.FIFO: _Fifo,
     Policy.LIFO: _Lifo,
     Policy.TIHO: _Tiho,

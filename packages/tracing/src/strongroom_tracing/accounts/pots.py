@@ -10,6 +10,8 @@ from strongroom_tracing.accounts.policies import claimed
 from strongroom_tracing.accounts.steps import Crossing, Step
 from strongroom_tracing.taint.model import Policy
 
+Hops = Mapping[int, int]  # by claim: how many moves its money made, each claim's counted from its own nearest mark
+
 
 def turned(policy: Policy, payments: Sequence[Sequence[Lot]], amount: int) -> list[Lot]:
     """Turn the lots of payments into ``amount`` of another asset; by poison all is of every claim that had any."""
@@ -20,7 +22,12 @@ def turned(policy: Policy, payments: Sequence[Sequence[Lot]], amount: int) -> li
     return scaled(payments, amount)
 
 
-def nearer(known: dict[int, int], hops: Mapping[int, int]) -> None:
+def counted(hops: Hops, more: int) -> Hops:
+    """Count further moves."""
+    return {claim: count + more for claim, count in hops.items()}
+
+
+def nearer(known: dict[int, int], hops: Hops) -> None:
     """Keep, of each claim, the least of the moves by which its money came."""
     for claim, count in hops.items():
         known[claim] = min(count, known.get(claim, count))
@@ -36,7 +43,7 @@ class Pot:
     hops: dict[int, int] = field(default_factory=dict)
     _out: dict[int, list[Lot]] = field(default_factory=dict)
 
-    def take(self, lots: Sequence[Lot], hops: Mapping[int, int]) -> None:
+    def take(self, lots: Sequence[Lot], hops: Hops) -> None:
         """Take what one payment brought."""
         self.payments.append(lots)
         nearer(self.hops, hops)

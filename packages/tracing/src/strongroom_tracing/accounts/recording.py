@@ -51,6 +51,13 @@ class Asked:
     bridges_in: Mapping[int, tuple[int, Bridge]]  # row of paid_in -> row of paid_out
     openings: Mapping[Key, int]
 
+    def bridged_sides(self) -> frozenset[int]:
+        """Give what is bridged: ``row * 2 + 1`` as it comes in, ``row * 2`` as it goes out (as in ``Transfers.sides``).
+
+        What a bridge pays is what it was paid, whosever that is: it comes to no holding or pool, and from none.
+        """
+        return frozenset(side for row, (out, _) in self.bridges_in.items() for side in (row * 2 + 1, out * 2))
+
 
 def read_question(transfers: Transfers, question: Question) -> Asked:
     """Look up what a question names. Raises ``QuestionError`` (also ``OutOfRangeError``), ``UnknownTransferError``."""

@@ -83,15 +83,21 @@ class Plan:
     crossings: Mapping[int, Crossing]
 
 
-def plan(transfers: Transfers, tx: int, pools: Collection[int], *, swap_events: bool) -> Plan:
-    """Read a chain tx."""
+def plan(transfers: Transfers, tx: int, pools: Collection[int], bridged: Collection[int], *, swap_events: bool) -> Plan:
+    """Read a chain tx. ``bridged``: what is no part of a swap (``Asked.bridged_sides``)."""
     rows = transfers.rows_of_tx(tx)
     here = set(pools)
     if swap_events:
         here |= {row.sender for row in rows if row.kind == Kind.SWAP}
     nobody = transfers.numbers.address(NOBODY)
     steps = [_step(transfers, row, here, nobody) for row in rows if row.moves]
-    crossings = {pool: found for pool in sorted(here) if (found := _crossing(transfers, steps, pool)) is not None}
+    crossings = {}
+    for pool in sorted(here):
+        into = [step for step in steps if step.payee == pool != step.payer and step.row * 2 + 1 not in bridged]
+        out = [step for step in steps if step.payer == pool != step.payee and step.row * 2 not in bridged]
+        found = _crossing(transfers, pool, into, out)  # what a pool wraps for itself is its own affair
+        if found is not None:
+            crossings[pool] = found
     return Plan(tuple(_arranged(steps, crossings)), crossings)
 
 
@@ -106,23 +112,21 @@ def _step(transfers: Transfers, row: Row, pools: Collection[int], nobody: int) -
     return Step(row.number, payer, row.payer_asset, payee, row.payee_asset, row.value)
 
 
-def _crossing(transfers: Transfers, steps: Sequence[Step], pool: int) -> Crossing | None:
+def _crossing(transfers: Transfers, pool: int, into: Sequence[Step], out: Sequence[Step]) -> Crossing | None:
     net: dict[int, int] = defaultdict(int)
-    steps = [step for step in steps if step.payer != step.payee]  # what it wraps for itself is its own affair
-    for step in steps:
-        if step.payee == pool:
-            net[step.payee_asset] += step.value
-        if step.payer == pool:
-            net[step.payer_asset] -= step.value
+    for step in into:
+        net[step.payee_asset] += step.value
+    for step in out:
+        net[step.payer_asset] -= step.value
     gained = [asset for asset in net if net[asset] > 0]
     lost = sorted((asset for asset in net if net[asset] < 0), key=transfers.numbers.rank)
     if len(gained) != 1 or not lost:
         return None
     return Crossing(
         pool,
-        tuple(step for step in steps if step.target == (pool, gained[0])),
-        tuple(step for step in steps if step.source == (pool, gained[0])),
-        {asset: tuple(step for step in steps if step.source == (pool, asset)) for asset in lost},
+        tuple(step for step in into if step.payee_asset == gained[0]),
+        tuple(step for step in out if step.payer_asset == gained[0]),
+        {asset: tuple(step for step in out if step.payer_asset == asset) for asset in lost},
     )
 
 

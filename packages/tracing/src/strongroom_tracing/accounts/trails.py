@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from strongroom_tracing.accounts.lots import OPENING, SHORT, Lot, rank
-from strongroom_tracing.accounts.policies import Holding, make_holding
+from strongroom_tracing.accounts.policies import Holding, make_holding, make_mixed
 from strongroom_tracing.accounts.transfers import Transfers
 from strongroom_tracing.taint.model import Policy
 
@@ -81,6 +81,8 @@ def trail(policy: Policy, transfers: Transfers, sides: Sequence[int], opening: i
         holding = _Highest()
     elif policy == Policy.POISON:
         holding = _Everything()
+    elif policy == Policy.HAIRCUT:
+        holding = make_mixed()
     else:
         holding = make_holding(policy)
     if opening:

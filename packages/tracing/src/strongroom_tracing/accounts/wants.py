@@ -64,6 +64,14 @@ def in_proportion(policy: Policy, wants: Sequence[Want], parts: Sequence[int], w
         paid = sum(parts) if policy == Policy.POISON else sum(parts) * amount // whole
         amounts = list(parts) if policy == Policy.POISON else shares(parts, paid)
         for place, part in enumerate(amounts):
-            if part:
-                found[place].append(Want(claim, 0, part))
+            found[place] += portions(claim, part, parts[place])
     return found
+
+
+def portions(claim: int, amount: int, whole: int) -> list[Want]:
+    """Want the first units of ``whole``, more than once where a claim marks what it also led back to."""
+    wants = []
+    while amount:
+        wants.append(Want(claim, 0, min(amount, whole)))
+        amount -= wants[-1].amount
+    return wants
