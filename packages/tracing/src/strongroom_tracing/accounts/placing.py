@@ -85,4 +85,5 @@ def _blocks(chain: Chain) -> tuple[Ints, Ints, Ints]:
         found.append((heights[starts], columns["tx_first"][starts].astype(np.int64) + row, starts + tx))
     height, row_first, tx_first = zip(*found, strict=True) if found else ((), (), ())
     empty = [np.zeros(0, np.int64)]
+    # mypy does not count the three that a generator gives
     return tuple(np.concatenate([*empty, *column]) for column in (height, row_first, tx_first))  # type: ignore[return-value]

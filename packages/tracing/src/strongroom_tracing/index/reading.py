@@ -162,9 +162,9 @@ def read_blocks(  # noqa: C901, PLR0911, PLR0912, PLR0915 -- one kernel, compile
             for _ in range(inputs):
                 if at + 41 > end:
                     return _SHORT
-                null = _little(raw, at + 32, np.int64(4)) == 0xFFFFFFFF  # noqa: PLR2004
+                null = _little(raw, at + 32, np.int64(4)) == 0xFFFFFFFF  # noqa: PLR2004 -- a coinbase's vout
                 j = 0
-                while null and j < 32:  # noqa: PLR2004
+                while null and j < 32:  # noqa: PLR2004 -- bytes of a txid
                     null = raw[at + j] == 0
                     j += 1
                 if null != (index == 0) or (null and inputs != 1):
