@@ -186,6 +186,9 @@ def test_it_survives_the_node_going_away_and_ends_on_a_key_press(
     finally:
         program.kill()
         program.wait(30)
+    told = [json.loads(line) for line in output.read_text().splitlines()]
+    # A key press between telling the last line and noting that may have it told again, under the same number.
+    assert [line for line in investigator.look() if line != told[-1]] == []
     assert investigator.look() == []
 
 
