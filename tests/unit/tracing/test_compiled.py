@@ -36,7 +36,7 @@ def age(folder: Path, days: float) -> None:
 def used(cache: Path, *words: str) -> tuple[str, str]:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
     done = subprocess.run(
-        [sys.executable, "-c", USE, *words], env=environment, capture_output=True, text=True, timeout=100, check=True
+        [sys.executable, "-c", USE, *words], env=environment, capture_output=True, text=True, timeout=280, check=True
     )
     assert done.stderr == ""
     said, folder = done.stdout.split()

@@ -160,5 +160,10 @@ def _act(ledger: Ledger, tx: int, what: str, one: str, other: str, value: int) -
         return Event(tx, one, WETH_ASSET, one, ETH, value, ledger.unwrap(one, value))
     if what == "coin":
         return Event(tx, one, ETH, other, ETH, value, ledger.coin(one, other, value))
+    if what in ("mint", "burn"):
+        one, other = ("", other) if what == "mint" else (one, "zero")
+        return Event(
+            tx, one, TOKEN_ASSET, other, TOKEN_ASSET, value, ledger.token(one, other.removeprefix("zero"), value)
+        )
     contract, asset = (TOKEN, TOKEN_ASSET) if what == "token" else (WETH, WETH_ASSET)
     return Event(tx, one, asset, other, asset, value, ledger.token(one, other, value, contract))

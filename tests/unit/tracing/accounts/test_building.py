@@ -19,6 +19,7 @@ from strongroom_tracing.accounts.errors import (
     SourceError,
 )
 from strongroom_tracing.accounts.model import Block, BlockTransfers, Kind, Mark, Transfer
+from strongroom_tracing.files import replace_file
 from strongroom_tracing.taint.model import Policy
 from tests.unit.tracing.accounts.support import CHAIN, GENUINE, address, question, text
 
@@ -90,7 +91,7 @@ def test_whatever_step_dies_the_index_is_readable_and_goes_on_to_the_same_bytes(
 ) -> None:
     whole = tmp_path / "whole"
     service.build(whole, MadeChain(22), batch=3)
-    real = store._replace
+    real = replace_file
 
     class Died(BaseException):
         """As kill -9: nothing catches it."""
@@ -102,14 +103,14 @@ def test_whatever_step_dies_the_index_is_readable_and_goes_on_to_the_same_bytes(
             done[0] += 1
             if done[0] == step:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.with_name(path.name + ".new").write_bytes(data[:7])
+                path.with_name(f".{path.name}.new").write_bytes(data[:7])
                 raise Died
             real(path, data)
 
-        monkeypatch.setattr(store, "_replace", dying)
+        monkeypatch.setattr(store, "replace_file", dying)
         with pytest.raises(Died):
             service.build(folder, MadeChain(22), batch=3)
-        monkeypatch.setattr(store, "_replace", real)
+        monkeypatch.setattr(store, "replace_file", real)
         if service.status(folder) is not None:
             service.open_indexes(folder, genuine=GENUINE)
         service.build(folder, MadeChain(22), batch=3)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from strongroom_core.errors import StrongroomError
 from strongroom_tracing.accounts import service, store
 from strongroom_tracing.accounts.cases import Case
-from strongroom_tracing.accounts.errors import BrokenIndexError, OutOfRangeError, QuestionError
+from strongroom_tracing.accounts.errors import BrokenIndexError, OpenEntryError, OutOfRangeError, QuestionError
 from strongroom_tracing.accounts.model import Block, Limits, Mark
 from strongroom_tracing.accounts.parquet import transfers_table
 from strongroom_tracing.accounts.store import Manifest
@@ -83,7 +83,7 @@ def test_a_case_says_all_that_a_question_can(tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     data = {
         "marks": [{"claim": "p", "transfer": stolen, "amount": "60"}],
-        "thieves": [{"claim": "q", "address": text("thief")}],
+        "thieves": [{"claim": "q", "address": text("thief"), "until": 2}],
         "stops": {text("exchange"): "Exchange"},
         "openings": [{"address": text("thief"), "asset": ETH, "amount": "5"}],
         "smallest": {ETH: "1"},
@@ -212,3 +212,37 @@ def test_a_case_that_is_not_whole_is_refused(tmp_path: Path, wrong: str) -> None
     path.write_text(wrong)
     with pytest.raises(QuestionError):
         Case.read(path).question(ledger.index(), Policy.FIFO, Direction.FORWARD)
+
+
+def _claims(*entries: dict[str, Any]) -> Case:
+    return Case({"thieves": [{"address": text("thief"), **entry} for entry in entries]})
+
+
+def test_money_that_is_still_to_come_is_marked_for_no_claim_of_several() -> None:
+    """Else the first entry for an address would take, by its age, every later theft that goes there."""
+    ledger = Ledger()
+    ledger.tx()
+    first = ledger.coin("alice", "thief", 10)
+    ledger.tx()
+    later = ledger.coin("bob", "thief", 30)
+    index = ledger.index()
+
+    def marks(case: Case, absent: list[str] | None = None) -> list[tuple[str, str]]:
+        asked = case.question(index, Policy.FIFO, Direction.FORWARD, absent=absent)
+        return [(mark.claim, mark.transfer) for mark in asked.marks]
+
+    assert marks(_claims({"claim": "a"})) == [("a", first), ("a", later)]  # one claim takes from nobody
+    stated = ({"claim": "a", "until": 1}, {"claim": "b", "since": 2, "until": 2})
+    assert marks(_claims(*stated)) == [("a", first), ("b", later)]
+    for open_entry in ({"claim": "a"}, {"claim": "a", "until": 3}):
+        with pytest.raises(OpenEntryError, match="until, at most 2"):
+            marks(_claims(open_entry, stated[1]))
+    with pytest.raises(OpenEntryError):
+        marks(
+            Case({"marks": [{"claim": "b", "transfer": later}], "thieves": [{"claim": "a", "address": text("thief")}]})
+        )
+    # A chain that is followed may lose its newest blocks for a moment: that ends no watch, an entry without end does.
+    assert marks(_claims({"claim": "a", "until": 3}, stated[1]), []) == [("a", first), ("a", later), ("b", later)]
+    with pytest.raises(OpenEntryError):
+        marks(_claims({"claim": "a"}, stated[1]), [])
+    assert OpenEntryError.code == "accounts-open-entry"

@@ -246,12 +246,12 @@ def test_a_key_press_ends_a_long_build_cleanly_and_it_goes_on(tmp_path: Path, sh
         str(tmp_path / "index"),
     ]
     program = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (tmp_path / "index").exists() and program.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=60)
+    _, said = program.communicate(timeout=200)
     assert program.returncode in {0, 130}, said
     assert "Traceback" not in said
-    again = subprocess.run([*argv, "--json"], capture_output=True, text=True, timeout=100, check=True)
+    again = subprocess.run([*argv, "--json"], capture_output=True, text=True, timeout=280, check=True)
     assert json.loads(again.stdout)["tip"]["height"] == 201

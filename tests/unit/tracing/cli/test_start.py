@@ -47,7 +47,7 @@ def pressed(tmp_path: Path, kind: str, name: str, *words: str) -> subprocess.Com
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
 
@@ -82,7 +82,7 @@ def test_who_ignores_the_key_goes_on_ignoring_it(tmp_path: Path):
         [sys.executable, "-c", ignoring + PRESSING, "import", "numba", "--help"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

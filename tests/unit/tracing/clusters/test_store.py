@@ -21,6 +21,7 @@ from strongroom_tracing.clusters.peeling import chain_through
 from strongroom_tracing.clusters.service import cluster
 from strongroom_tracing.clusters.tables import changes_table, members_table, peels_table, reasons_table
 from strongroom_tracing.columns import COINBASE, Columns
+from strongroom_tracing.files import replace_file
 from tests.unit.tracing.clusters.chains import Made
 from tests.unit.tracing.clusters.test_forest import same
 
@@ -192,7 +193,7 @@ def test_what_a_manifest_names_is_durable_before(tmp_path: Path, monkeypatch: py
     arrays = {f"{name}.npy" for name in ("up", "link", "cluster", "follow", "mixing")}
     generation = store.read_manifest(tmp_path).generation
     assert set(done[:5]) == arrays
-    assert done[5:] == [generation, "manifest.new", tmp_path.name]
+    assert done[5:] == [generation, ".manifest.json.new", tmp_path.name]
 
 
 def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -204,7 +205,7 @@ def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path, monkeypatch: 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_replace", power_off)
+        patch.setattr(store, "replace_file", power_off)
         with pytest.raises(KeyboardInterrupt):
             store.update(tmp_path, index_of(chain))
     assert same(store.load(tmp_path, before), cluster(before.columns))
@@ -216,15 +217,14 @@ def test_two_updates_at_once_do_not_mix(tmp_path: Path, monkeypatch: pytest.Monk
     """The first is stopped between its arrays and its manifest; the other must not take these away from under it."""
     chain = history(12)
     halfway, go_on = threading.Event(), threading.Event()
-    replacing = store._replace
 
     def slowly(path: Path, data: bytes) -> None:
         if threading.current_thread().name.startswith("first"):
             halfway.set()
             assert go_on.wait(30)
-        replacing(path, data)
+        replace_file(path, data)
 
-    monkeypatch.setattr(store, "_replace", slowly)
+    monkeypatch.setattr(store, "replace_file", slowly)
     with ThreadPoolExecutor(1, "first") as first, ThreadPoolExecutor(1, "second") as second:
         earlier = first.submit(store.update, tmp_path, index_of(chain, 17))
         assert halfway.wait(30)

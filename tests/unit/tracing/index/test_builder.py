@@ -420,7 +420,7 @@ def test_stopping_by_hand_leaves_an_index_that_goes_on(place: Path):
 
 def test_a_key_press_does_not_wait_for_a_source_that_is_slow(place: Path):
     maker = ChainMaker(8).extend(40)
-    go_on, asked = threading.Event(), threading.Event()
+    go_on, asked, waited = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(ListSource):
         def blocks(self, first: int, last: int):
@@ -428,6 +428,7 @@ def test_a_key_press_does_not_wait_for_a_source_that_is_slow(place: Path):
                 if block.height == 20:
                     asked.set()
                     go_on.wait(60)
+                    waited.set()
                 yield block
 
     def stop(done: int, total: int) -> None:
@@ -437,7 +438,7 @@ def test_a_key_press_does_not_wait_for_a_source_that_is_slow(place: Path):
     try:
         with pytest.raises(KeyboardInterrupt):
             build(place / "index", Slow(maker), batch_bytes=SMALL, partition=PARTITION, progress=stop)
-        assert not go_on.is_set()
+        assert not waited.is_set()
         same_data(built(place / "fresh", maker), built(place / "index", maker))
     finally:
         go_on.set()

@@ -7,6 +7,7 @@ with it (trails.py), from the latest to the earliest.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import defaultdict
 from typing import Final
 
@@ -15,14 +16,14 @@ import numpy as np
 from strongroom_tracing.accounts.answer import AccountAnswer
 from strongroom_tracing.accounts.columns import NONE
 from strongroom_tracing.accounts.forward import Progress
-from strongroom_tracing.accounts.lots import OPENING, Lot, shares
+from strongroom_tracing.accounts.lots import OPENING, Lot, split
 from strongroom_tracing.accounts.model import Conversion, Origin, Question, Reason
 from strongroom_tracing.accounts.pots import Hops, counted, nearer
 from strongroom_tracing.accounts.recording import Rows, read_question
-from strongroom_tracing.accounts.steps import Crossing, Key, Plan, Step, plan
+from strongroom_tracing.accounts.steps import Crossing, Key, Plan, Step, plan, step_of
 from strongroom_tracing.accounts.trails import trail
 from strongroom_tracing.accounts.transfers import Transfers
-from strongroom_tracing.accounts.wants import Want, by_claim, in_proportion, passed_on, portions
+from strongroom_tracing.accounts.wants import Want, by_claim, in_proportion, passed_on
 from strongroom_tracing.taint.model import Policy
 
 _REPORT_EVERY: Final = 256
@@ -39,7 +40,7 @@ class Backward:
         self._policy, self._limits = question.policy, question.limits
         self._progress = progress
         self._bridges = {out: (paid, bridge) for paid, (out, bridge) in self._asked.bridges_in.items()}
-        self._bridge_sides = self._asked.bridged_sides()
+        self._bridged = self._asked.bridged()
         self._wants: dict[int, list[Want]] = defaultdict(list)
         self._hops: dict[int, dict[int, int]] = defaultdict(dict)  # row -> claim -> moves from its own nearest mark
         self._trails: dict[Key, dict[int, list[Lot]]] = {}
@@ -58,7 +59,7 @@ class Backward:
             tx = -heapq.heappop(self._due)
             self._visited += 1
             asked = self._asked
-            this = plan(self._data, tx, asked.pools, self._bridge_sides, swap_events=asked.question.swap_events)
+            this = plan(self._data, tx, asked.pools, self._bridged, swap_events=asked.question.swap_events)
             for step in reversed(this.steps):
                 wants = self._wants.pop(step.row, None)
                 if wants:
@@ -72,8 +73,8 @@ class Backward:
     def _want(self, row: int, wants: list[Want], hops: Hops) -> None:
         nearer(self._hops[row], {want.claim: hops[want.claim] for want in wants})
         if self._policy == Policy.POISON:  # whole payments, once for each claim
-            have = {want.claim for want in self._wants[row]}
-            wants = [want for want in wants if want.claim not in have]
+            whole, have = self._data.value(row), {want.claim for want in self._wants[row]}
+            wants = [Want(claim, 0, whole) for claim in by_claim(wants) if claim not in have]
         self._wants[row] += wants
         tx = self._data.tx_of(row)
         if tx not in self._queued:
@@ -83,11 +84,11 @@ class Backward:
     def _follow(self, this: Plan, step: Step, wants: list[Want]) -> None:
         claims = by_claim(wants)
         self._rows.add_moves(step, claims)
+        if step.row in self._bridges:  # which may make what it pays
+            self._over_bridge(step, wants)
+            return
         if step.payer == NONE:
             self._rows.add_source(step.target, step.row, Origin.ISSUED, claims)
-            return
-        if step.row in self._bridges:
-            self._over_bridge(step, wants)
             return
         crossing = this.crossings.get(step.payer)
         if crossing is not None and crossing.gives(step):
@@ -123,11 +124,14 @@ class Backward:
                 self._rows.add_source(step.source, step.row, origin, {want.claim: want.amount})
 
     def _send_on(self, key: Key, row: int, want: Want, hops: Hops) -> None:
-        first = self._limits.block
-        if first is not None and self._data.height_of(row) < first:
+        if self._is_before_first(row):
             self._rows.add_left(key, row, Reason.BLOCK_LIMIT, {want.claim: want.amount})
         else:
             self._want(row, [want], hops)
+
+    def _is_before_first(self, row: int) -> bool:
+        first = self._limits.block
+        return first is not None and self._data.height_of(row) < first
 
     def _within_limits(self, step: Step, wants: list[Want], hops: Hops) -> list[Want]:
         limits, claims = self._limits, by_claim(wants)
@@ -145,8 +149,9 @@ class Backward:
         if step.source not in self._trails:
             sides = self._data.sides(*step.source)
             until = int(np.searchsorted(sides, step.row * 2, "right"))  # later ones were looked at before
+            own = [side for side in sides[:until].tolist() if side not in self._bridged.sides]
             opening = self._asked.openings.get(step.source, 0)
-            self._trails[step.source] = trail(self._policy, self._data, sides[:until].tolist(), opening)
+            self._trails[step.source] = trail(self._policy, self._data, own, opening)
         return self._trails[step.source]
 
     def _through_swap(self, step: Step, crossing: Crossing, wants: list[Want]) -> None:
@@ -164,24 +169,24 @@ class Backward:
 
     def _given_back(self, step: Step, crossing: Crossing, wants: list[Want]) -> None:
         """What a pool gave back is of what was paid in last; see Pot.kept."""
-        place = crossing.net + sum(other.value for other in crossing.back if other.row < step.row)
-        pieces = passed_on(
-            Policy.FIFO, [Want(0, place, step.value)], [Lot(paid.row, paid.value) for paid in crossing.paid]
-        )
-        for claim, amount in by_claim(wants).items():
-            parts = shares([piece.amount for _, piece in pieces], amount)
-            for (row, piece), part in zip(pieces, parts, strict=True):
-                if part:
-                    self._want(row, portions(claim, part, piece.amount), counted(self._hops[step.row], 1))
+        before = itertools.takewhile(lambda other: other.row != step.row, crossing.back)
+        place = crossing.net + sum(other.value for other in before)
+        _, rest = split([Lot(paid.row, paid.value) for paid in crossing.paid], place)
+        made_of, _ = split(rest, step.value)
+        policy = Policy.HAIRCUT if self._policy == Policy.TIHO else self._policy  # nothing is the highest here
+        for row, want in passed_on(policy, wants, made_of):
+            self._want(row, [want], counted(self._hops[step.row], 1))
 
     def _over_bridge(self, step: Step, wants: list[Want]) -> None:
         row, bridge = self._bridges[step.row]
-        paid_in = self._data.at(row)
+        if self._is_before_first(row):
+            self._rows.add_left((step.payer, step.payee_asset), row, Reason.BLOCK_LIMIT, by_claim(wants))
+            return
+        paid_in = step_of(self._data, self._data.at(row), self._asked.pools)
         found = in_proportion(self._policy, wants, [paid_in.value], step.value)[0]
         paid_by = by_claim(found)
         amounts = {claim: (paid_by.get(claim, 0), got) for claim, got in by_claim(wants).items()}
-        key = (paid_in.payee, paid_in.payee_asset)
-        self._rows.add_converted(step.row, Conversion.BRIDGE, key, step.payee_asset, amounts, bridge)
+        self._rows.add_converted(step.row, Conversion.BRIDGE, paid_in.target, step.payee_asset, amounts, bridge)
         if found:
             self._want(row, found, counted(self._hops[step.row], 1))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -15,6 +14,7 @@ from strongroom_tracing.accounts.errors import ForeignChainError, IndexBusyError
 from strongroom_tracing.accounts.model import BlockTransfers, Status
 from strongroom_tracing.accounts.parquet import blocks_of
 from strongroom_tracing.accounts.store import RANGE_BLOCKS, Manifest, Range
+from strongroom_tracing.files import take_lock
 
 Progress = Callable[[int, int], None]
 ROUNDS: Final = 10  # a chain that changes more often than this while it is read is not one to be followed now
@@ -89,11 +89,9 @@ def _follow(
 def only_one(folder: Path) -> Iterator[None]:
     """Let no other builder work on a folder meanwhile. Raises ``IndexBusyError``."""
     with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(file):
             message = f"another process builds {folder}: wait for it"
-            raise IndexBusyError(message) from None
+            raise IndexBusyError(message)
         yield
 
 

@@ -9,7 +9,8 @@
      "genuine": [{"chain": "eip155:1", "contract": "0x…", "symbol": "X", "decimals": 18, "wraps": false,
                   "source": "…"}]}
 
-Amounts are base units as decimal text. Everything may be left out but the marks or thieves.
+Amounts are base units as decimal text. Everything may be left out but the marks or thieves; of a case of several
+claims each entry of ``thieves`` says ``until``, a block that is there already (decision 0117).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from strongroom_tracing.accounts.errors import QuestionError, SourceError, UnknownTransferError
+from strongroom_tracing.accounts.errors import OpenEntryError, QuestionError, SourceError, UnknownTransferError
 from strongroom_tracing.accounts.genuine import Genuine, Token
 from strongroom_tracing.accounts.model import Bridge, Limits, Mark, Question
 from strongroom_tracing.accounts.service import marks_into
@@ -72,7 +73,7 @@ class Case:
         """Make the question; ``stops`` (of tags) give way to those of the case, ``smallest`` goes before its own.
 
         ``absent``: marks and bridges whose transfers the index does not have are left out, and noted in it. Raises
-        ``QuestionError``, ``UnknownTransferError``.
+        ``QuestionError`` (also ``OpenEntryError``), ``UnknownTransferError``.
         """
         data = self._data
         try:
@@ -107,6 +108,7 @@ class Case:
             Mark(one["claim"], one["transfer"], None if one.get("amount") is None else number(one["amount"]))
             for one in self._data.get("marks", ())
         ]
+        self._check_entries(max(height for height, _ in transfers.tips()) if absent is None else None)
         for one in self._data.get("thieves", ()):
             marks += marks_into(transfers, **one)
         if absent is not None:
@@ -116,6 +118,23 @@ class Case:
             message = "nothing in the index is marked: no payment came to the thieves' addresses in those blocks"
             raise QuestionError(message)
         return tuple(marks)
+
+    def _check_entries(self, newest: int | None) -> None:
+        """Refuse to mark money that is still to come for one claim of several: who reports it then would lose it.
+
+        ``newest``: the newest block, where the chain does not change meanwhile.
+        """
+        entries = self._data.get("thieves", ())
+        claims = sorted({one["claim"] for one in (*self._data.get("marks", ()), *entries)})
+        for one in entries if len(claims) > 1 else ():
+            until = one.get("until")
+            if until is None or (newest is not None and until > newest):
+                most = "" if newest is None else f", at most {newest}"
+                message = (
+                    f"the entry of {one['claim']!r:.60} for {one['address']!r:.60} would also mark what comes there "
+                    f"later, and so take it from whichever claim reports it then: state its last block as until{most}"
+                )
+                raise OpenEntryError(message)
 
 
 def _has(transfers: Transfers, name: str) -> bool:

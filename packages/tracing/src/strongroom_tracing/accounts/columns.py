@@ -194,7 +194,7 @@ class Columns:
             digest.update(piece.data)
             self._let_go(piece)
         if digest.hexdigest() != self._unchecked[name]:
-            raise _broken((self._source or (Path(), None))[0])
+            raise _broken((self._source or (Path(), None))[0], f"column {name} of ")
         del self._unchecked[name]
 
     def _let_go(self, piece: Bytes) -> None:
@@ -256,5 +256,5 @@ def _array(path: Path, mapped: mmap.mmap, start: int, place: Mapping[str, Any]) 
     return np.frombuffer(mapped, kind, count, start + place["at"]).reshape(shape)
 
 
-def _broken(path: Path) -> BrokenIndexError:
-    return BrokenIndexError(f"{path} is missing or damaged: put it back, or build the index anew")
+def _broken(path: Path, part: str = "") -> BrokenIndexError:
+    return BrokenIndexError(f"{part}{path} is missing or damaged: put it back, or build the index anew")

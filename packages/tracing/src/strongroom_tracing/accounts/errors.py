@@ -65,6 +65,12 @@ class OutOfRangeError(QuestionError):
     code = "accounts-out-of-range"
 
 
+class OpenEntryError(QuestionError):
+    """A case of several claims, one of which marks money that is still to come, at the age of its entry."""
+
+    code = "accounts-open-entry"
+
+
 class NotConservedError(AccountsError):
     """An answer whose sums do not add up: a bug, and nothing of it may be used."""
 

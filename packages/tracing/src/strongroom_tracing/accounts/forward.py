@@ -63,7 +63,7 @@ class Forward:
         self._progress = progress
         self._watched: dict[Key, _Watched] = {}
         self._carried: dict[int, _Carried] = {}
-        self._bridge_sides = self._asked.bridged_sides()
+        self._bridges = self._asked.bridged()
         self._due: list[int] = []
         self._queued: set[int] = set()
         self._pots: dict[int, Pot] = {}
@@ -101,7 +101,7 @@ class Forward:
     def _visit(self, tx: int) -> None:
         self._visited += 1
         asked = self._asked
-        this = plan(self._data, tx, asked.pools, self._bridge_sides, swap_events=asked.question.swap_events)
+        this = plan(self._data, tx, asked.pools, self._bridges, swap_events=asked.question.swap_events)
         self._pots = {pool: Pot(self._policy, crossing) for pool, crossing in this.crossings.items()}
         for step in this.steps:
             self._follow(step)
@@ -116,7 +116,7 @@ class Forward:
 
     def _follow(self, step: Step) -> None:
         lots, hops = self._paid(step)
-        if step.payer_asset != step.payee_asset and step.row * 2 not in self._bridge_sides:
+        if step.payer_asset != step.payee_asset and step.row * 2 not in self._bridges.sides:
             self._record_wrap(step, self._rows.by_claim(lots))
         if step.row in self._asked.marks:
             lots, hops = self._marked(step, lots), {**hops, **self._anew(step.row)}
@@ -127,7 +127,7 @@ class Forward:
         carried = self._carried.pop(step.row, None)
         if carried is not None:
             return self._bridged(step, carried)
-        if step.row * 2 in self._bridge_sides:  # nothing of a claim was paid in
+        if step.row * 2 in self._bridges.sides:  # nothing of a claim was paid in
             return [Lot(CLEAN, step.value)], {}
         pot = self._pots.get(step.payer)
         if pot is not None and pot.crossing.gives(step):
@@ -152,10 +152,15 @@ class Forward:
             end = self._data.end_of_tx(self._data.tx_of(step.row))
             place = int(np.searchsorted(watched.sides, step.row * 2)) + 1
             while place < len(watched.sides) and watched.sides[place] % 2 == 0 and watched.sides[place] // 2 < end:
-                rows.append(watched.sides[place] // 2)
+                rows += [] if self._is_given(watched.sides[place] // 2) else [watched.sides[place] // 2]
                 place += 1
         paid = watched.holding.pay([self._data.value(row) for row in rows])
         watched.planned.update(zip(rows, paid, strict=True))
+
+    def _is_given(self, row: int) -> bool:
+        """Whether a swap pays a row, and not the holding of the pool that it goes from."""
+        this = self._data.at(row)
+        return this.payer in self._pots and self._pots[this.payer].crossing.gives(this)
 
     def _marked(self, step: Step, lots: list[Lot]) -> list[Lot]:
         asset = self._data.numbers.asset(step.payee_asset)
@@ -238,7 +243,7 @@ class Forward:
         opening = self._asked.openings.get(step.target, 0)
         if opening:
             holding.add([Lot(UNKNOWN, opening)], opening)
-        sides = [side for side in self._data.sides(*step.target).tolist() if side not in self._bridge_sides]
+        sides = [side for side in self._data.sides(*step.target).tolist() if side not in self._bridges.sides]
         for side in sides[: int(np.searchsorted(sides, step.row * 2 + 1))]:
             value = self._data.value(side // 2)
             if side % 2:

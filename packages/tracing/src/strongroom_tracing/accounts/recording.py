@@ -26,7 +26,7 @@ from strongroom_tracing.accounts.errors import OutOfRangeError, QuestionError
 from strongroom_tracing.accounts.lots import Lot
 from strongroom_tracing.accounts.model import Bridge, Conversion, Kind, Limits, Mark, Question
 from strongroom_tracing.accounts.policies import claimed
-from strongroom_tracing.accounts.steps import Key, Step
+from strongroom_tracing.accounts.steps import Bridged, Key, Step
 from strongroom_tracing.accounts.transfers import Transfers
 from strongroom_tracing.taint.model import Policy
 
@@ -51,12 +51,9 @@ class Asked:
     bridges_in: Mapping[int, tuple[int, Bridge]]  # row of paid_in -> row of paid_out
     openings: Mapping[Key, int]
 
-    def bridged_sides(self) -> frozenset[int]:
-        """Give what is bridged: ``row * 2 + 1`` as it comes in, ``row * 2`` as it goes out (as in ``Transfers.sides``).
-
-        What a bridge pays is what it was paid, whosever that is: it comes to no holding or pool, and from none.
-        """
-        return frozenset(side for row, (out, _) in self.bridges_in.items() for side in (row * 2 + 1, out * 2))
+    def bridged(self) -> Bridged:
+        """Give what bridges take along. What one pays is what it was paid, whosever that is."""
+        return Bridged.of({out: paid for paid, (out, _) in self.bridges_in.items()})
 
 
 def read_question(transfers: Transfers, question: Question) -> Asked:
@@ -133,7 +130,7 @@ def _bridges(transfers: Transfers, bridges: Iterable[Bridge]) -> dict[int, tuple
     outs: set[int] = set()
     for bridge in bridges:
         paid, got = transfers.find(bridge.paid_in), transfers.find(bridge.paid_out)
-        if got <= paid or paid in found or got in outs or not (transfers.at(paid).moves and transfers.at(got).moves):
+        if got <= paid or paid in found or got in outs or not all(_is_paid(transfers, row) for row in (paid, got)):
             message = f"the bridge from {bridge.paid_in} to {bridge.paid_out} pays out earlier than in, or is no pair"
             raise QuestionError(message)
         if bridge.confidence not in _PERCENT or not bridge.evidence.strip():
@@ -142,6 +139,12 @@ def _bridges(transfers: Transfers, bridges: Iterable[Bridge]) -> dict[int, tuple
         found[paid] = got, bridge
         outs.add(got)
     return found
+
+
+def _is_paid(transfers: Transfers, row: int) -> bool:
+    """Whether a row pays somebody: what is spent on gas crosses no bridge."""
+    this = transfers.at(row)
+    return this.moves and this.kind != Kind.GAS
 
 
 def _openings(transfers: Transfers, question: Question) -> dict[Key, int]:

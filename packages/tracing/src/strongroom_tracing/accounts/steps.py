@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strongroom_tracing.accounts.columns import NONE
 from strongroom_tracing.accounts.model import NOBODY, Kind
@@ -69,10 +69,15 @@ class Crossing:
         """Whether a step is part of what was paid in."""
         return step.target == (self.pool, self.asset_in) and step.payer != self.pool
 
-    def gives(self, step: Step) -> bool:
+    def gives(self, step: Step | Row) -> bool:
         """Whether a step pays out what the swap gave, or gave back."""
         theirs = step.payer_asset == self.asset_in or step.payer_asset in self.got
         return step.payer == self.pool != step.payee and theirs
+
+    def in_order_of(self, place: Mapping[int, int]) -> Crossing:
+        """Put what was paid in and given back into the order in which it is followed, by row."""
+        paid, back = (tuple(sorted(steps, key=lambda step: place[step.row])) for steps in (self.paid, self.back))
+        return replace(self, paid=paid, back=back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,31 +88,53 @@ class Plan:
     crossings: Mapping[int, Crossing]
 
 
-def plan(transfers: Transfers, tx: int, pools: Collection[int], bridged: Collection[int], *, swap_events: bool) -> Plan:
-    """Read a chain tx. ``bridged``: what is no part of a swap (``Asked.bridged_sides``)."""
+@dataclass(frozen=True, slots=True)
+class Bridged:
+    """What bridges take along: it comes to no holding or pool, and from none.
+
+    ``paid_in``: by the row that a bridge pays, the row that it is paid. ``sides``, as in ``Transfers.sides``:
+    ``row * 2 + 1`` as it comes in, ``row * 2`` as it goes out.
+    """
+
+    paid_in: Mapping[int, int]
+    sides: frozenset[int]
+
+    @classmethod
+    def of(cls, paid_in: Mapping[int, int]) -> Bridged:
+        """Take the rows that bridges pay, each with the row that it was paid."""
+        return cls(paid_in, frozenset(side for out, paid in paid_in.items() for side in (paid * 2 + 1, out * 2)))
+
+
+def plan(transfers: Transfers, tx: int, pools: Collection[int], bridged: Bridged, *, swap_events: bool) -> Plan:
+    """Read a chain tx."""
     rows = transfers.rows_of_tx(tx)
     here = set(pools)
     if swap_events:
         here |= {row.sender for row in rows if row.kind == Kind.SWAP}
-    nobody = transfers.numbers.address(NOBODY)
-    steps = [_step(transfers, row, here, nobody) for row in rows if row.moves]
+    steps = [step_of(transfers, row, here) for row in rows if row.moves]
     crossings = {}
     for pool in sorted(here):
-        into = [step for step in steps if step.payee == pool != step.payer and step.row * 2 + 1 not in bridged]
-        out = [step for step in steps if step.payer == pool != step.payee and step.row * 2 not in bridged]
+        into = [step for step in steps if step.payee == pool != step.payer and step.row * 2 + 1 not in bridged.sides]
+        out = [step for step in steps if step.payer == pool != step.payee and step.row * 2 not in bridged.sides]
         found = _crossing(transfers, pool, into, out)  # what a pool wraps for itself is its own affair
         if found is not None:
             crossings[pool] = found
-    return Plan(tuple(_arranged(steps, crossings)), crossings)
+    order = _arranged(steps, crossings, pools, bridged) if crossings else steps
+    if len(here) > len(pools):  # who only emits an exchange's event makes and destroys tokens as anybody does
+        plain = {row.number: step_of(transfers, row, pools) for row in rows if row.moves}
+        order = [step if _swapped(step, crossings) else plain[step.row] for step in order]
+    place = {step.row: number for number, step in enumerate(order)} if crossings else {}
+    return Plan(tuple(order), {pool: found.in_order_of(place) for pool, found in crossings.items()})
 
 
-def _step(transfers: Transfers, row: Row, pools: Collection[int], nobody: int) -> Step:
+def step_of(transfers: Transfers, row: Row, pools: Collection[int]) -> Step:
+    """Say who pays whom with a row; what a pool makes or destroys is paid by it or to it."""
     payer, payee = row.payer, row.payee
-    if row.kind == Kind.TOKEN:
-        maker = transfers.numbers.contract_of(row.payer_asset)
-        if payer == NONE and maker in pools:
+    maker = transfers.numbers.contract_of(row.payer_asset) if row.kind == Kind.TOKEN else NONE
+    if maker in pools:
+        if payer == NONE:
             payer = maker
-        elif payee == nobody and maker in pools:
+        elif payee == transfers.numbers.address(NOBODY):
             payee = maker
     return Step(row.number, payer, row.payer_asset, payee, row.payee_asset, row.value)
 
@@ -130,38 +157,74 @@ def _crossing(transfers: Transfers, pool: int, into: Sequence[Step], out: Sequen
     )
 
 
-def _arranged(steps: list[Step], crossings: dict[int, Crossing]) -> list[Step]:
-    """Put what a pool pays behind what it is paid with; drops crossings that cannot be so arranged."""
-    if not crossings:
-        return steps
-    left, done = steps, list[Step]()
-    due = {pool: {step.row for step in crossing.paid} for pool, crossing in crossings.items()}
-    while left:
-        later = _pass(left, done, crossings, due)
-        if len(later) == len(left):
-            first = next(step for step in left if step.payer in crossings and due[step.payer])
-            del crossings[first.payer]
-        left = later
-    return done
-
-
-def _pass(
-    left: Sequence[Step], done: list[Step], crossings: Mapping[int, Crossing], due: Mapping[int, set[int]]
+def _arranged(
+    steps: list[Step], crossings: dict[int, Crossing], pools: Collection[int], bridged: Bridged
 ) -> list[Step]:
-    later: list[Step] = []
-    blocked: set[Key] = set()
-    for step in left:
-        sides = {side for side in (step.source, step.target) if side[0] != NONE and side[0] not in crossings}
-        if (_leaves(step, crossings) and due[step.payer]) or sides & blocked:
-            later.append(step)
-            blocked |= sides
-            continue
-        done.append(step)
-        if step.payee in crossings:
-            due[step.payee].discard(step.row)
-    return later
+    """Put what a pool or a bridge pays behind what it is paid with; drops crossings that cannot be so arranged."""
+    while True:
+        line = _Line(steps, crossings, pools, bridged)
+        while line.waiting and line.passes():
+            pass
+        if not line.waiting:
+            return line.done
+        del crossings[
+            line.waiting[0].payer
+        ]  # a bridge pays after it is paid, so that what stands first waits for a pool
+
+
+class _Line:
+    """The steps of a chain tx, let through as soon as they wait neither for their pool or bridge nor for a holding."""
+
+    def __init__(
+        self, steps: list[Step], crossings: Mapping[int, Crossing], pools: Collection[int], bridged: Bridged
+    ) -> None:
+        self.waiting, self.done = steps, list[Step]()
+        self._crossings, self._pools, self._bridged = crossings, pools, bridged
+        self._due = {pool: {step.row for step in crossing.paid} for pool, crossing in crossings.items()}
+        self._open = {step.row for step in steps}
+
+    def passes(self) -> bool:
+        """Let through what does not wait, in order; false where nothing moved."""
+        later: list[Step] = []
+        blocked: set[Key] = set()
+        for step in self.waiting:
+            holdings = self._holdings(step)
+            if self._waits(step) or holdings & blocked:
+                later.append(step)
+                blocked |= holdings
+                continue
+            self.done.append(step)
+            self._open.discard(step.row)
+            if step.payee in self._due:
+                self._due[step.payee].discard(step.row)
+        moved = len(later) < len(self.waiting)
+        self.waiting = later
+        return moved
+
+    def _waits(self, step: Step) -> bool:
+        if step.row in self._bridged.paid_in:
+            return self._bridged.paid_in[step.row] in self._open
+        return _leaves(step, self._crossings) and bool(self._due[step.payer])
+
+    def _holdings(self, step: Step) -> set[Key]:
+        """Give the holdings that a step draws from and adds to: their rows stay in order."""
+        found = set()
+        if not (step.payer == NONE or step.payer in self._pools or step.row * 2 in self._bridged.sides):
+            found |= set() if _leaves(step, self._crossings) else {step.source}
+        if not (step.payee == NONE or step.payee in self._pools or step.row * 2 + 1 in self._bridged.sides):
+            found |= set() if _comes(step, self._crossings) else {step.target}
+        return found
 
 
 def _leaves(step: Step, crossings: Mapping[int, Crossing]) -> bool:
     crossing = crossings.get(step.payer)
     return crossing is not None and crossing.gives(step)
+
+
+def _comes(step: Step, crossings: Mapping[int, Crossing]) -> bool:
+    crossing = crossings.get(step.payee)
+    return crossing is not None and crossing.takes(step)
+
+
+def _swapped(step: Step, crossings: Mapping[int, Crossing]) -> bool:
+    return _leaves(step, crossings) or _comes(step, crossings)

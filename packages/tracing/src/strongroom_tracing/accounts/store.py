@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from strongroom_tracing.accounts.columns import Columns, arrays_of, packed
 from strongroom_tracing.accounts.errors import BrokenIndexError
 from strongroom_tracing.accounts.model import Block, BlockTransfers, Status
 from strongroom_tracing.accounts.parquet import BLOCKS, TRANSFERS, blocks_of, blocks_table, transfers_table
+from strongroom_tracing.files import replace_file, sync_folder
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 3
@@ -93,32 +93,14 @@ def save_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest in one step; whoever reads sees the old one or the new one."""
     data = {"format": FORMAT, **asdict(manifest)}
     text = json.dumps(data, sort_keys=True, indent=1) + "\n"
-    _replace(folder / MANIFEST, text.encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_folder(path.parent)
+    replace_file(folder / MANIFEST, text.encode())
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder durably. One that is there counts as new: nobody knows whether its name is durable."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(PermissionError):  # a folder above that is not ours to read
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        sync_folder(folder.parent)
 
 
 def path_of(folder: Path, kind: str, height: int, digest: str) -> Path:
@@ -171,7 +153,7 @@ def _keep(path: Path, data: bytes, digest: str) -> str:
     if not path.exists():
         make_folder(path.parent.parent)
         make_folder(path.parent)
-        _replace(path, data)
+        replace_file(path, data)
     return digest
 
 

@@ -14,7 +14,7 @@ from strongroom_tracing.cli.context import INDEX_DEFAULT, AsJson, IndexFolder, e
 from strongroom_tracing.cli.errors import UsageError
 from strongroom_tracing.index import builder
 from strongroom_tracing.index.model import BlockSource, IndexStatus
-from strongroom_tracing.index.service import folder_status
+from strongroom_tracing.index.service import check_folder, folder_status
 from strongroom_tracing.index.sources.blk_files import BlkFiles
 from strongroom_tracing.index.sources.node import NodeSource
 from strongroom_tracing.index.sources.parquet import ParquetSource
@@ -50,9 +50,15 @@ def index(
     _show(status, as_json=as_json)
 
 
-def status(folder: IndexFolder = INDEX_DEFAULT, as_json: AsJson = False) -> None:
+def status(
+    folder: IndexFolder = INDEX_DEFAULT,
+    check: Annotated[
+        bool, typer.Option("--check", help="Also read every column, and say whether it is whole.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say how far the index is and what is in it."""
-    _show(folder_status(folder), as_json=as_json)
+    _show(check_folder(folder) if check else folder_status(folder), as_json=as_json)
 
 
 @contextmanager

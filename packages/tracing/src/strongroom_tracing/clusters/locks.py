@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from strongroom_tracing.clusters.errors import ClustersBusyError
+from strongroom_tracing.files import take_lock
 
 LOCK: Final = "writer.lock"
 PATIENCE_S = 30.0
-_PAUSE_S: Final = 0.05
 
 
 @contextlib.contextmanager
@@ -23,15 +21,9 @@ def writing(folder: Path, patience_s: float | None = None) -> Iterator[None]:
     Waits for another writer as long as patience lasts, then raises ``ClustersBusyError``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    end = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
+    patience = PATIENCE_S if patience_s is None else patience_s
     with (folder / LOCK).open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    message = f"Another process makes the clusters in {folder}; wait for it, then ask again."
-                    raise ClustersBusyError(message) from None
-                time.sleep(_PAUSE_S)
+        if not take_lock(file, patience_s=patience):
+            message = f"Another process makes the clusters in {folder}; wait for it, then ask again."
+            raise ClustersBusyError(message)
         yield

@@ -23,6 +23,7 @@ from strongroom_tracing.clusters.locks import writing
 from strongroom_tracing.clusters.model import Clusters, Settings
 from strongroom_tracing.clusters.service import cluster, extend, rewind
 from strongroom_tracing.columns import Columns
+from strongroom_tracing.files import replace_file, sync_folder
 
 RULES: Final = 3  # of what joins addresses; with other rules saved clusters are made anew
 DEEPEST: Final = 1_000  # blocks; a deeper reorg makes the clusters anew
@@ -170,8 +171,8 @@ def save(folder: Path, index: ClusteredIndex, clusters: Clusters) -> Manifest:
             np.save(file, getattr(clusters, name), allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
-    _sync_folder(arrays)
-    _replace(folder / MANIFEST, (json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n").encode())
+    sync_folder(arrays)
+    replace_file(folder / MANIFEST, (json.dumps(asdict(manifest), indent=1, sort_keys=True) + "\n").encode())
     for old in folder.iterdir():
         if old.is_dir() and old.name != manifest.generation:
             shutil.rmtree(old, ignore_errors=True)
@@ -254,22 +255,3 @@ def _read(folder: Path, manifest: Manifest, columns: Columns) -> Clusters:
         message = f"The arrays of the clusters in {folder} are cut short; delete the folder and make them anew."
         raise ClustersDamagedError(message)
     return Clusters(manifest.txs, up, link, ids, follow, mixing, manifest.settings, columns)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file by one rename, after its bytes are on the disk."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

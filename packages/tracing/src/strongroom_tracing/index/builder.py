@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 from strongroom_tracing.columns import Columns
+from strongroom_tracing.files import sync_folder
 from strongroom_tracing.index import parquet
 from strongroom_tracing.index.checks import check_fits
 from strongroom_tracing.index.errors import ChainMovedError, IndexMissingError, WrongChainError
@@ -22,7 +23,6 @@ from strongroom_tracing.index.layout import (
     open_tables,
     read_manifest,
     repair,
-    sync_folder,
     write_manifest,
 )
 from strongroom_tracing.index.linking import check_links

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom_tracing.columns import UNSPENT, Columns
+from strongroom_tracing.files import replace_file, sync_folder
 from strongroom_tracing.index.errors import IndexDamagedError, IndexMissingError, IndexOutdatedError
 from strongroom_tracing.index.runs import Run, frozen
 from strongroom_tracing.index.tables import Tables
@@ -123,26 +124,6 @@ def _manifest(folder: Path, kept: dict[str, Any]) -> Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace what counts, in one step and durably."""
     replace_file(folder / MANIFEST, json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1).encode() + b"\n")
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file in one step and durably: afterwards it is the old one or the new one, whatever happens."""
-    fresh = path.with_name(f"_{path.name}.tmp")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def make_folder(folder: Path, *names: str) -> Path:

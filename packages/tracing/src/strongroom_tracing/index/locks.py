@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from strongroom_tracing.files import take_lock
 from strongroom_tracing.index.errors import IndexBusyError
 
 BUILDER: Final = "builder.lock"
 READERS: Final = "readers.lock"
 PATIENCE_S = 30.0
-_PAUSE_S = 0.02
 
 
 def lock(folder: Path, name: str, *, shared: bool = False, patience_s: float | None = None) -> IO[bytes]:
     """Take a lock until the file returned is closed. Raises ``IndexBusyError`` if others keep it for too long."""
     file = (folder / name).open("ab")
-    end = time.monotonic() + (PATIENCE_S if patience_s is None else patience_s)
-    while True:
-        try:
-            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                file.close()
-                raise IndexBusyError(_reason(folder, name)) from None
-            time.sleep(_PAUSE_S)
-        else:
-            return file
+    if take_lock(file, shared=shared, patience_s=PATIENCE_S if patience_s is None else patience_s):
+        return file
+    file.close()
+    raise IndexBusyError(_reason(folder, name))
 
 
 @contextlib.contextmanager

@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from strongroom_tracing.columns import COINBASE, Columns
+from strongroom_tracing.files import replace_file, sync_folder
 from strongroom_tracing.index.gathering import gathered
-from strongroom_tracing.index.layout import Manifest, make_folder, replace_file, sync_folder
+from strongroom_tracing.index.layout import Manifest, make_folder
 from strongroom_tracing.index.tables import Tables
 
 FOLDER: Final = "parquet"

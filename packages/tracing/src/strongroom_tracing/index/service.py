@@ -29,6 +29,7 @@ from strongroom_tracing.index.parsing import parse, script_key
 from strongroom_tracing.index.resolving import resolve
 from strongroom_tracing.index.runs import NOT_FOUND, Queries, find, prefixes
 from strongroom_tracing.index.tables import Tables, empty_tables, status_of, tables_of
+from strongroom_tracing.index.verifying import verify
 
 _OUTPOINT: Final = re.compile(r"([0-9a-f]{64}):(0|[1-9][0-9]{0,9})")
 _TXID: Final = re.compile(r"[0-9a-f]{64}")
@@ -186,6 +187,16 @@ def folder_status(folder: Path) -> IndexStatus:
     stored = sum(_sizes(folder))
     status = status_of(open_tables(folder, manifest).columns)
     return replace(status, parquet_through=manifest.parquet_through, stored_bytes=stored)
+
+
+def check_folder(folder: Path) -> IndexStatus:
+    """Read all of the index in a folder, and compare every column with its blocks' digests; see ``verifying``.
+
+    Builders wait meanwhile. Raises ``IndexDamagedError``, ``IndexMissingError``, ``IndexBusyError``.
+    """
+    with _hold(folder):
+        verify(folder, read_manifest(folder))
+        return folder_status(folder)
 
 
 def _sizes(folder: Path) -> Iterator[int]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom_tracing.columns import COINBASE
+from strongroom_tracing.files import sync_folder
 from strongroom_tracing.index.content import addresses_by_block, digests, first_digest
 from strongroom_tracing.index.layout import (
     ADDRESS_COUNTS,
@@ -27,7 +28,6 @@ from strongroom_tracing.index.layout import (
     open_run,
     repair,
     run_path,
-    sync_folder,
     write_manifest,
 )
 from strongroom_tracing.index.locks import READERS, locked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from strongroom_tracing.files import sync_folder, take_lock
 from strongroom_tracing.marks.errors import BadMarkError, CaseBusyError, CaseDamagedError
 from strongroom_tracing.marks.model import CaseMark
 from strongroom_tracing.provenance import canonical_json
@@ -52,7 +52,7 @@ def append_lines(path: Path, values: Sequence[Any]) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -65,7 +65,7 @@ def write_whole(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     os.replace(fresh, path)  # noqa: PTH105 -- the plain call
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_marks(folder: Path) -> tuple[CaseMark, ...]:
@@ -93,11 +93,9 @@ def locked(folder: Path, name: str = _LOCK_FILE) -> Iterator[None]:
     """Let nobody else write to the case meanwhile. Raises ``CaseBusyError``."""
     descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(descriptor):
             message = f"another process works on the case in {folder}; let it end first"
-            raise CaseBusyError(message) from None
+            raise CaseBusyError(message)
         yield
     finally:
         os.close(descriptor)
@@ -112,11 +110,3 @@ def _cut_half_line(descriptor: int) -> None:
 def _write(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

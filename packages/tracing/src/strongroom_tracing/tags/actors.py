@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from strongroom_tracing.tags import manifest
+from strongroom_tracing.files import replace_file
 from strongroom_tracing.tags.errors import StoreDamagedError
 from strongroom_tracing.tags.model import Actor, Category
 
@@ -30,7 +30,7 @@ def read(folder: Path) -> dict[str, Actor]:
 def write(folder: Path, actors: Mapping[str, Actor]) -> None:
     """Replace the parties."""
     rows = [asdict(actors[name]) for name in sorted(actors)]
-    manifest.replace(folder / _NAME, json.dumps(rows, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    replace_file(folder / _NAME, json.dumps(rows, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
 def _actor(raw: Mapping[str, Any]) -> Actor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from strongroom_tracing.files import replace_file
 from strongroom_tracing.tags.errors import StoreDamagedError
 from strongroom_tracing.tags.model import Delisting, ListInfo
 
@@ -64,22 +64,7 @@ def write(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Replace the manifest: whoever reads sees the old one or the new one, after a power cut too."""
     lists = {name: _raw(entry) for name, entry in sorted(entries.items())}
     text = json.dumps({"format": _FORMAT, "lists": lists}, indent=1, sort_keys=True, ensure_ascii=False)
-    replace(folder / _NAME, text.encode() + b"\n")
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Put a file in its place, whole and on the disk."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(folder / _NAME, text.encode() + b"\n")
 
 
 def _raw(entry: Entry) -> dict[str, Any]:

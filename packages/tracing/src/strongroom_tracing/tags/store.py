@@ -7,7 +7,6 @@ one.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Final, Self
 
 import pyarrow as pa
 
+from strongroom_tracing.files import replace_file, take_lock
 from strongroom_tracing.tags import actors, manifest
 from strongroom_tracing.tags.addresses import asked, canonical, key, prefix
 from strongroom_tracing.tags.errors import BadListError, StoreBusyError, StoreDamagedError, UnknownListError
@@ -183,7 +183,7 @@ class TagStore:
         earlier = tuple(one for one in stood.delisted if key(one.chain, one.address) not in named) if stood else ()
         entry = manifest.Entry(info, hashlib.sha256(data).hexdigest(), (*earlier, *gone))
         (self._folder / _FILES).mkdir(exist_ok=True)
-        manifest.replace(self._folder / _FILES / entry.file, data)
+        replace_file(self._folder / _FILES / entry.file, data)
         manifest.write(self._folder, {**self._entries, info.name: entry})
         self._load()
         self._clear()
@@ -193,12 +193,11 @@ class TagStore:
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not take_lock(lock):
+                message = f"another process is changing {self._folder}: try again when it is done"
+                raise StoreBusyError(message)
             self._load()
             yield
-        except BlockingIOError as error:
-            message = f"another process is changing {self._folder}: try again when it is done"
-            raise StoreBusyError(message) from error
         finally:
             os.close(lock)
 
