@@ -56,7 +56,7 @@ async def attack(world: World) -> None:
     shown = next((item["available"] for item in balances if item["asset"] == USDT.id), "0")
     world.thief.note("what the platform credited", f"{shown} {USDT.code}")
     if world.judges("balance-merchant"):
-        await _withdraw(world)
+        await withdraw(world, LOOT, "what the lies would be worth, withdrawn")
 
 
 async def _swept(world: World) -> str:
@@ -110,30 +110,32 @@ async def _ask(world: World, proof: ReceiptProof) -> str:
     return "/".join(words)
 
 
-async def _withdraw(world: World) -> None:
-    """Have the hot Safe draw from cold and pay the thief, on the thief's own merchant's signature."""
+async def withdraw(world: World, units: int, what: str) -> bool:
+    """Have the hot Safe draw from cold and pay the thief USDT, on its own merchant's signature; whether it was paid."""
     fee = next(item.payout_fee for item in HOLDINGS if item.asset == USDT)
     intent = make_intent(
         deployment=world.scene.settings.deployment,
         merchant=world.mallory.id,
-        amount=Amount(USDT, LOOT),
+        amount=Amount(USDT, units),
         destination=text(world.thief.account),
         fee_ceiling=Amount(USDT, fee),
     )
     evidence = (sign_intent(intent, world.mallory.key),)
     places, token = deployment_of(world.scene.environment), token_of(USDT)
     nonce = await world.ethereum.call(places.hot_safe, contract("safe/Safe").call("nonce"))
-    pays = Call(token, 0, encode_transfer(world.thief.account, LOOT))
-    draw = Call(places.allowance, 0, encode_draw(token, LOOT))
+    pays = Call(token, 0, encode_transfer(world.thief.account, units))
+    draw = Call(places.allowance, 0, encode_draw(token, units))
     tx = SafeTx.of_calls(places.hot_safe, nonce, (draw, pays), places.multisend)
     answers = [await signer.sign_safe(CHAIN.id, tx.encode(), evidence) for signer in world.signers]
     words = [refusal(answer) or answer.kind for answer in answers]
-    world.thief.note("what the lies would be worth, withdrawn", ", ".join(words))
+    world.thief.note(what, ", ".join(words))
     signed = [answer.signature for answer in answers if isinstance(answer, SafeSigned)]
-    if len(signed) == len(answers):
-        chain = next(item for item in world.scene.settings.chains if item.id == CHAIN.id)
-        call = building.combine(building.contracts(chain), tx, signed)
-        await world.ethereum.settle(await world.ethereum.send(places.hot_safe, call))
+    if len(signed) < len(answers):
+        return False
+    chain = next(item for item in world.scene.settings.chains if item.id == CHAIN.id)
+    call = building.combine(building.contracts(chain), tx, signed)
+    await world.ethereum.settle(await world.ethereum.send(places.hot_safe, call))
+    return True
 
 
 async def strange(world: World) -> str:

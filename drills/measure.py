@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from drills.model import Reading
 from drills.psbt import Coin
 from strongroom.chains.ethereum.keccak import keccak
-from strongroom.demo.configuration import ASSET
+from strongroom.demo.configuration import ASSET, CHAIN
+from strongroom.demo.ethereum_configuration import CHAIN as DEVNET
 from strongroom.demo.ethereum_configuration import (
     HOLDINGS,
     PRICE,
@@ -27,7 +28,6 @@ from strongroom.ledger import service as ledger
 from strongroom.ledger.model import AccountType
 from strongroom_core.abi import parse_address
 from strongroom_core.amounts import Amount
-from strongroom_core.evm import ZERO_ADDRESS
 from strongroom_core.ids import RequestId
 from strongroom_core.proof_messages import BooksAre, BooksRequest
 from strongroom_signer.keyset import FIRST_MERCHANT_BRANCH, Place
@@ -45,24 +45,30 @@ _CLAIMS: Final = (AccountType.MERCHANT_AVAILABLE, AccountType.MERCHANT_HELD)
 
 async def read(world: World) -> Reading:
     """Measure everything now; chain txs that wait for a block do not count, so settle first."""
+    heights = {CHAIN.id: await world.outside.height(), DEVNET.id: await world.ethereum.height()}
     coins = await unspent(world)
     assets = {ASSET.id: sum(coin.amount for coin in coins)} | await _safes(world)
     held, owed = await _thief(world), await claims(world)
     deposited = sum(coin.amount for coin in coins if coin.place.branch >= FIRST_MERCHANT_BRANCH)
     goods, worth = await _unpaid_goods(world), await _own_worth(world)
-    return Reading(held, assets, owed, await _gas(world), goods, worth, deposited)
+    gas = await _gas(world, heights[DEVNET.id])
+    return Reading(held, assets, owed, gas, goods, worth, deposited, tuple(coins), heights)
 
 
 async def unspent(world: World) -> list[Coin]:
     """Find every unspent output on the scripts of both key sets, without the chain tx that made it."""
-    wanted = [
+    found = await world.outside.rpc("scantxoutset", "start", descriptors(world))
+    hot = {key.fingerprint.hex() for key in world.key_sets["hot"].keys}
+    return [_coin(item, hot) for item in found["unspents"]]
+
+
+def descriptors(world: World) -> list[dict[str, Any]]:
+    """Give the scripts of both key sets that are looked for, as ``scantxoutset`` takes them."""
+    return [
         {"desc": f"wsh(sortedmulti(2,{_keys(world, key_set, branch)}))", "range": reach}
         for key_set in world.key_sets
         for branch, reach in _reaches(world)
     ]
-    found = await world.outside.rpc("scantxoutset", "start", wanted)
-    hot = {key.fingerprint.hex() for key in world.key_sets["hot"].keys}
-    return [_coin(item, hot) for item in found["unspents"]]
 
 
 async def with_previous(world: World, coins: list[Coin]) -> tuple[Coin, ...]:
@@ -127,9 +133,18 @@ async def _safes(world: World) -> dict[str, int]:
     return held
 
 
-async def _gas(world: World) -> int:
-    accounts = [make_wallet(relayer_key_file(world.scene.environment, name)) for name in RELAYERS]
-    return sum([await world.ethereum.balance(ZERO_ADDRESS, account) for account in accounts])
+def relayer_accounts(world: World) -> tuple[bytes, ...]:
+    """Give the accounts that pay the house's gas (20 bytes each)."""
+    return tuple(make_wallet(relayer_key_file(world.scene.environment, name)) for name in RELAYERS)
+
+
+async def _gas(world: World, height: int) -> int:
+    """Sum what the relayers had as of a block: relayers go on meanwhile, and chain txs are counted by their blocks."""
+    held = [
+        await world.ethereum.rpc("eth_getBalance", f"0x{account.hex()}", hex(height))
+        for account in relayer_accounts(world)
+    ]
+    return sum(int(balance, 16) for balance in held)
 
 
 async def _unpaid_goods(world: World) -> int:

@@ -10,6 +10,7 @@ from strongroom.demo.configuration import ASSET as BITCOIN
 from strongroom_core.assets import Asset
 
 if TYPE_CHECKING:
+    from drills.psbt import Coin
     from drills.world import World
 
 
@@ -22,7 +23,8 @@ class Reading:
     ``gas``: what the relayers' accounts hold. ``unpaid_goods``: what the merchant's own server believes to be paid in
     Bitcoin, and the API does not. ``own_worth``: what the thief's merchant has in the signers' own books, BTC and USDT
     together in units of USDT, as the poorer of both signers says. ``deposited``: what stands on merchants' branches of
-    the Bitcoin key sets, where it counts as theirs.
+    the Bitcoin key sets, where it counts as theirs. ``coins`` are the outputs that ``assets`` counts, and ``heights``
+    those of the chains (CAIP-2) then, so that a take can be looked for between two measurements.
     """
 
     thief: dict[str, int]
@@ -32,6 +34,8 @@ class Reading:
     unpaid_goods: int
     own_worth: int
     deposited: int
+    coins: tuple[Coin, ...] = ()
+    heights: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

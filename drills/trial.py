@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from drills import measure
@@ -14,8 +15,22 @@ from drills.world import World
 NOTICE_SECONDS: Final = 45.0
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a drill came to, and the two measurements that say so."""
+
+    finding: Finding
+    before: Reading
+    after: Reading
+
+
 async def run(drill: Drill, world: World) -> Finding:
     """Run a drill. Raises what goes wrong outside the attack's own plan: then nothing was found."""
+    return (await measured(drill, world)).finding
+
+
+async def measured(drill: Drill, world: World) -> Measured:
+    """Run a drill, and give the measurements too. Raises as ``run`` does."""
     start = time.monotonic()
     await world.refill()
     await world.learn_forwarders()
@@ -30,7 +45,8 @@ async def run(drill: Drill, world: World) -> Finding:
         if not world.conventional:
             await watch.until_seen(NOTICE_SECONDS)
     after = await measure.read(world)
-    return _finding(drill, world, (before, after), watch, time.monotonic() - start)
+    finding = _finding(drill, world, (before, after), watch, time.monotonic() - start)
+    return Measured(finding, before, after)
 
 
 def _finding(drill: Drill, world: World, readings: tuple[Reading, Reading], watch: Watch, seconds: float) -> Finding:

@@ -1,7 +1,8 @@
 """`make trace-demo`: play a theft on a regtest chain, follow the money under all five policies, say where it is.
 
-With `--drill 7` the money is what a thief got in that drill of the demonstration platform, in the conventional
-configuration. The last line of `--json` is JSON; the exit code is 0 only if everything agreed, money and node.
+With `--drill 7` the money is what was taken in that drill of the demonstration platform (bitcoins, tokens, gas; any of
+its drills), in the conventional configuration, or with `--strongroom` as the platform is, where most drills take
+nothing. The last line of `--json` is JSON; the exit code is 0 only if everything agreed, money and node.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
-from trace_follow import Followed, follow, watch_once, where
+from trace_follow import CoinMark, Followed, follow, watch_once, where
 from trace_play import Play, Theft
 
 from strongroom.demo.progress import Progress
@@ -39,7 +40,10 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a folder of our own is made i
 
 def main(argv: list[str] | None = None) -> int:
     """Play, follow, tell; 0 where all agreed."""
-    given = _arguments().parse_args(argv)
+    parser = _arguments()
+    given = parser.parse_args(argv)
+    if given.strongroom and given.drill is None:
+        parser.error("--strongroom says how a drill is played: name one with --drill")
     console = Console(stderr=given.json)
     with ExitStack() as stack:
         live = console.is_terminal and not given.json
@@ -63,19 +67,19 @@ def main(argv: list[str] | None = None) -> int:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make trace-demo", description=__doc__)
     parser.add_argument("--json", action="store_true", help="steps as lines on stderr; the last line is JSON")
-    parser.add_argument(
-        "--drill", type=int, default=0, help="follow the take of this drill, on the platform's own chain"
-    )
+    parser.add_argument("--drill", type=int, help="follow the take of this drill, on the platform's own chains")
+    parser.add_argument("--strongroom", action="store_true", help="play the drill with all of the platform's rules on")
     parser.add_argument("--dir", type=Path, default=FOLDER, help="where reports, index and case go; made anew")
     return parser
 
 
 def _run(given: argparse.Namespace, progress: Progress) -> dict[str, Any]:
-    folder = _fresh(given.dir)
-    if given.drill:
-        # Only here: it brings the whole platform with it.
-        told: dict[str, Any] = importlib.import_module("trace_drill").run(given.drill, folder, progress)
+    if given.drill is not None:
+        drills = importlib.import_module("trace_drill")  # only here: it brings the whole platform with it
+        drill = drills.find(given.drill)
+        told: dict[str, Any] = drills.run(drill, _fresh(given.dir), progress, strongroom=given.strongroom)
         return told
+    folder = _fresh(given.dir)
     with _node() as node:
         return _theft(node, folder, progress)
 
@@ -94,13 +98,13 @@ def _theft(node: BitcoinNode, folder: Path, progress: Progress) -> dict[str, Any
     for name, title, act in acts:
         with progress.step(name, title) as outcome:
             outcome.detail = act()
-    marks = [("theft-1", theft.stolen, "the victim"), ("theft-2", theft.stolen_later, "the shop")]
+    stolen = [("theft-1", theft.stolen, "the victim"), ("theft-2", theft.stolen_later, "the shop")]
     followed = Followed(
         folder=folder,
         url=node.rpc_url,
         credentials=node.cookie_file,
         rpc=node.rpc,
-        marks=[(claim, coin.outpoint, by) for claim, coin, by in marks if coin is not None],
+        marks=[CoinMark(claim, coin.outpoint, by) for claim, coin, by in stolen if coin is not None],
         exchange=play.deposits,
     )
     told = follow(followed, progress)

@@ -13,7 +13,7 @@ from trace_play import Rpc
 
 from strongroom.demo.progress import Progress
 from strongroom_core.amounts import Amount
-from strongroom_core.assets import REGTEST_BTC
+from strongroom_core.assets import REGTEST_BTC, Asset, asset_by_id
 from strongroom_core.errors import StrongroomError
 from strongroom_tracing.export import Format, export
 from strongroom_tracing.index.builder import build
@@ -35,7 +35,7 @@ from strongroom_tracing.watching import Line, Log, blocks_of, log_name, moves_of
 
 POLICIES: Final = (Policy.FIFO, Policy.LIFO, Policy.TIHO, Policy.HAIRCUT, Policy.POISON)
 _LABEL: Final = "Example Exchange"
-_DAY: Final = date(2026, 1, 2)  # of the demonstration's tags and reports: nothing in it depends on today
+DAY: Final = date(2026, 1, 2)  # of the demonstration's tags and reports: nothing in it depends on today
 
 
 class DemonstrationError(StrongroomError):
@@ -45,16 +45,27 @@ class DemonstrationError(StrongroomError):
 
 
 @dataclass(frozen=True, slots=True)
+class CoinMark:
+    """An output that was stolen, or ``amount`` satoshi of it, and who reports it."""
+
+    claim: str
+    outpoint: str
+    reporter: str
+    amount: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Followed:
-    """What is followed: a node, marks (claim, outpoint, reporter) and the exchange's addresses."""
+    """What is followed: a node, marks and the exchange's addresses; ``take``: what the marks must come to."""
 
     folder: Path
     url: str
     credentials: Path
     rpc: Rpc
-    marks: Sequence[tuple[str, str, str]]
+    marks: Sequence[CoinMark]
     exchange: Sequence[str]
     title: str = "A theft played on regtest"
+    take: int | None = None
 
     @property
     def index(self) -> Path:
@@ -67,12 +78,12 @@ def follow(followed: Followed, progress: Progress) -> dict[str, Any]:
     with progress.step("index", "The chain is indexed") as outcome:
         outcome.detail = index_it(followed)
     with progress.step("tags", "The exchange's addresses come as a list of tags") as outcome:
-        store = tag(followed)
+        store = tag(followed.folder, REGTEST_BTC.chain_id, followed.exchange)
         outcome.detail = f"{store.lists()[0].tags} addresses"
     told: dict[str, Any] = {}
     with Index.open(followed.index) as index:
         with progress.step("mark", "What was stolen is marked, in the order of report") as outcome:
-            case = mark(followed, index)
+            case = report_marks(followed, index)
             outcome.detail = f"{len(case.marks())} marks"
         with progress.step("ready", "Compiled code is made ready (some seconds, the first time on a machine)"):
             report_of(investigate(index, case.marks(), Method(), store), followed, Policy.FIFO)
@@ -81,9 +92,14 @@ def follow(followed: Followed, progress: Progress) -> dict[str, Any]:
                 result = investigate(index, case.marks(), Method(policy), store)
                 check(result, followed)
                 told[policy.value] = tell(result)
-                outcome.detail = line(told[policy.value]["total"])
+                outcome.detail = line(REGTEST_BTC, told[policy.value]["total"])
                 _write(result, followed, policy)
-    return {"where": told, "report": str(followed.folder / "fifo.html"), "folder": str(followed.folder)}
+    return {
+        "where": told,
+        "asset": REGTEST_BTC.id,
+        "report": str(followed.folder / "fifo.html"),
+        "folder": str(followed.folder),
+    }
 
 
 def index_it(followed: Followed) -> str:
@@ -93,38 +109,36 @@ def index_it(followed: Followed) -> str:
     return f"{status.blocks} blocks, {status.txs} chain txs, {status.outputs} outputs"
 
 
-def tag(followed: Followed) -> TagStore:
-    """Write the exchange's list as a file, and import it."""
-    path = followed.folder / "exchange-tags.csv"
+def tag(folder: Path, chain: str, exchange: Sequence[str]) -> TagStore:
+    """Write the list of an exchange's addresses on a chain (CAIP-2) as a file, and import it."""
+    path = folder / "exchange-tags.csv"
     tags = [
         Tag(
-            chain=REGTEST_BTC.chain_id,
+            chain=chain,
             address=address,
             label=_LABEL,
             category=Category.EXCHANGE,
             actor=_LABEL,
             source="the demonstration",
-            source_date=_DAY,
+            source_date=DAY,
             confidence=100,
             licence="CC0-1.0",
             uri="",
         )
-        for address in followed.exchange
+        for address in exchange
     ]
-    csv.write(path, tags, source="the demonstration", as_of=_DAY)
-    store = TagStore.open(followed.folder / "tags")
+    csv.write(path, tags, source="the demonstration", as_of=DAY)
+    store = TagStore.open(folder / "tags")
     import_list(store, "exchange", ListFormat.CSV, path, NOTHING)
-    return TagStore.open(followed.folder / "tags")
+    return TagStore.open(folder / "tags")
 
 
-def mark(followed: Followed, index: Index) -> Case:
+def report_marks(followed: Followed, index: Index) -> Case:
     """Report the thefts."""
     case = Case.create(followed.folder / "case")
-    for claim, outpoint, reporter in followed.marks:
-        made = CaseMark(
-            claim, index.chain, Place.OUTPUT, outpoint, REGTEST_BTC.id, None, None, reporter, "the demonstration", _DAY
-        )
-        case.report(made)
+    for mark in followed.marks:
+        where, why = (index.chain, Place.OUTPUT, mark.outpoint), (mark.reporter, "the demonstration", DAY)
+        case.report(CaseMark(mark.claim, *where, REGTEST_BTC.id, mark.amount, None, *why))
     return case
 
 
@@ -134,9 +148,16 @@ def check(result: Result, followed: Followed) -> None:
     Raises ``DemonstrationError``.
     """
     index, answer = result.index, result.answer
+    marked, exact = (
+        sum(sums["marked"] for sums in answer.totals().values()),
+        answer.question.policy is not Policy.POISON,
+    )
+    if exact and followed.take not in {None, marked}:  # poison marks outputs whole
+        message = f"{followed.take} satoshi were taken and {marked} are marked"
+        raise DemonstrationError(message)
     for claim, sums in answer.totals().items():
         found = sum(value for name, value in sums.items() if name != "marked")
-        if answer.question.policy is not Policy.POISON and found != sums["marked"]:
+        if exact and found != sums["marked"]:
             message = f"of {claim} {sums['marked']} satoshi were marked and {found} found"
             raise DemonstrationError(message)
     for row in answer.held:
@@ -162,9 +183,9 @@ def tell(result: Result) -> dict[str, Any]:
     }
 
 
-def line(sums: dict[str, str]) -> str:
-    """Say sums in one line."""
-    return ", ".join(f"{name} {Amount(REGTEST_BTC, int(value))}" for name, value in sums.items() if int(value))
+def line(asset: Asset, sums: dict[str, str]) -> str:
+    """Say sums of an asset in one line."""
+    return ", ".join(f"{name} {Amount(asset, int(value))}" for name, value in sums.items() if int(value))
 
 
 def watch_once(followed: Followed) -> list[Line]:
@@ -182,10 +203,14 @@ def watch_once(followed: Followed) -> list[Line]:
 
 
 def where(report: dict[str, Any]) -> str:
-    """Say where the money is, for people."""
-    lines = ["", "Where the money is:"]
-    lines += [f"  {policy:8} {line(told['total'])}" for policy, told in report["where"].items()]
-    lines.append("  (poison names whole outputs: its values do not add up to what was stolen)")
+    """Say where the money is, for people; or why there is none to follow."""
+    if "nothing" in report:
+        return f"\n{report['nothing']}"
+    asset = asset_by_id(report["asset"])
+    lines = ["", *([report["said"]] if "said" in report else []), "Where the money is:"]
+    lines += [f"  {policy:8} {line(asset, told['total'])}" for policy, told in report["where"].items()]
+    whole = "outputs" if asset == REGTEST_BTC else "payments"
+    lines.append(f"  (poison names whole {whole}: its values do not add up to what was stolen)")
     lines += ["", f"Reports, tables, case and index: {report['folder']}", f"Open {report['report']}"]
     return "\n".join(lines)
 
@@ -198,4 +223,4 @@ def _write(result: Result, followed: Followed, policy: Policy) -> None:
 def report_of(result: Result, followed: Followed, policy: Policy) -> Report:
     """Make the report of a policy's answer."""
     title = f"{followed.title}, followed by {policy.value.upper()}"
-    return report_of_coins(result.index, result.answer, result.tables, result.provenance, title=title, on=_DAY)
+    return report_of_coins(result.index, result.answer, result.tables, result.provenance, title=title, on=DAY)

@@ -40,10 +40,14 @@ class Coin:
 
 @dataclass(slots=True)
 class Play:
-    """The people, through their wallets on one node; ``deposits``: addresses that the exchange gave out."""
+    """The people, through their wallets on one node; ``deposits``: addresses that the exchange gave out.
+
+    ``fee``: of each chain tx, in satoshi.
+    """
 
     rpc: Rpc
     deposits: list[str] = field(default_factory=list)
+    fee: int = FEE
 
     def open_wallets(self, *names: str) -> None:
         """Make wallets."""
@@ -81,7 +85,7 @@ class Play:
 
         ``shares``: owner and satoshi, of which the last takes what is left (its satoshi: 0).
         """
-        rest = sum(coin.value for coin in coins) - FEE - sum(value for _, value in shares[:-1])
+        rest = sum(coin.value for coin in coins) - self.fee - sum(value for _, value in shares[:-1])
         values = [*(value for _, value in shares[:-1]), rest]
         return self.spend(
             coins, [(owner, self.address(owner), v) for (owner, _), v in zip(shares, values, strict=True)]

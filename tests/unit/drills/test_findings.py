@@ -22,8 +22,8 @@ DRILL = next(item for item in DRILLS if item.number == 7)
 
 
 def reading(**changes: int) -> Reading:
-    held = {name: {ASSET.id: changes.get(name, 0)} for name in ("thief", "assets", "claims")}
-    return Reading(**held, gas=0, unpaid_goods=0, own_worth=0, deposited=0)
+    thief, assets, claims = ({ASSET.id: changes.get(name, 0)} for name in ("thief", "assets", "claims"))
+    return Reading(thief, assets, claims, gas=0, unpaid_goods=0, own_worth=0, deposited=0)
 
 
 @pytest.mark.parametrize(
