@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 
 from strongroom.infra.clock import SystemClock
-from strongroom.infra.components.hosting import free_port
 from strongroom.infra.database import make_pool, transaction
 from strongroom.infra.settings import ChainSettings, Settings, load_settings
 from strongroom.ledger import service as ledger
@@ -26,9 +25,11 @@ from strongroom_core.amounts import Amount
 from strongroom_core.assets import REGTEST_BTC, Asset
 from tests.fixtures.devnet import USDT, devnet
 from tests.fixtures.platform import NO_NODE, Seller, make_seller, running, tail, write_settings
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.postgres import Database
 
-READY_SECONDS = 20
+READY_SECONDS = 90  # it is there after two; a machine under load may need long
+ANSWER_SECONDS = 60
 RATES = {"BTC/EUR": "50000", "BTC/USD": "54321.98", "USDT/EUR": "0.92", "ETH/EUR": "3000"}
 
 
@@ -47,7 +48,7 @@ class Stage:
         """An HTTP client with the shop's token, another one, or (empty text) none."""
         chosen = self.shop.token if token is None else token
         headers = {"Authorization": f"Bearer {chosen}"} if chosen else {}
-        return httpx.AsyncClient(base_url=self.base_url, headers=headers, timeout=20, trust_env=False)
+        return httpx.AsyncClient(base_url=self.base_url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False)
 
 
 @asynccontextmanager
@@ -62,23 +63,23 @@ async def open_stage(
 
     ``more`` are its account chains, one unless told; ``api`` goes into that section of the settings.
     """
-    port = free_port()
     chains = (devnet(),) if more is None else more
-    config = write_settings(
-        folder, database, port, deployment="test", rates=RATES, chain=chain or NO_NODE, api=api, more=chains
-    )
-    settings = load_settings(config)
-    shop, other = await _seed(settings)
-    log = folder / "api.log"
-    with running("api", config, log) as process:
-        base_url = f"http://127.0.0.1:{port}"
-        await _wait_until_ready(base_url, process, log)
-        yield Stage(settings, database, base_url, shop, other, log)
+    with reserved_port() as port:
+        config = write_settings(
+            folder, database, port, deployment="test", rates=RATES, chain=chain or NO_NODE, api=api, more=chains
+        )
+        settings = load_settings(config)
+        shop, other = await _seed(settings)
+        log = folder / "api.log"
+        with running("api", config, log) as process:
+            base_url = f"http://127.0.0.1:{port}"
+            await _wait_until_ready(base_url, process, log)
+            yield Stage(settings, database, base_url, shop, other, log)
 
 
 async def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS) as client:
         while time.monotonic() < deadline and process.poll() is None:
             try:
                 if (await client.get(f"{base_url}/readyz")).status_code == 200:

@@ -13,20 +13,23 @@ from typing import Any
 import httpx
 import pytest
 
-from strongroom.infra.components.hosting import free_port
 from strongroom.infra.components.postgres import PostgresCluster
 from tests.fixtures.bitcoin import MiningNode
 from tests.fixtures.platform import running
+from tests.fixtures.ports import reserved_port
 from tests.fixtures.postgres import Database, make_database
 from tests.integration.api.stage import Stage, open_stage
 
-SECONDS = 40.0
+SECONDS = 90.0
 
 
 @pytest.fixture
 def own_database(scratch: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
     """A server that this test may kill."""
-    with PostgresCluster(scratch / f"health-{os.getpid()}" / "pg", free_port(), fast=True) as cluster:
+    with (
+        reserved_port() as port,
+        PostgresCluster(scratch / f"health-{os.getpid()}" / "pg", port, fast=True) as cluster,
+    ):
         yield make_database(cluster, "strongroom")
 
 

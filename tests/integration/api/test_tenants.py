@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
-
 from strongroom.infra.database import make_pool, transaction
 from strongroom.merchants.model import Scope
 from strongroom.merchants.service import create_token
@@ -60,7 +58,7 @@ async def test_a_payout_for_another_merchant_is_refused(stage: Stage):
 
 
 async def test_every_route_of_v1_refuses_a_request_without_token(stage: Stage):
-    async with httpx.AsyncClient(base_url=stage.base_url, trust_env=False) as client:
+    async with stage.client("") as client:
         document = (await client.get("/openapi/openapi.json")).json()
         for method, path in _operations(document):
             answer = await client.request(method, path.replace("{", "").replace("}", ""))

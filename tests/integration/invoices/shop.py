@@ -24,7 +24,7 @@ from strongroom.infra.settings import (
     Settings,
 )
 from strongroom.invoices import jobs, service
-from strongroom.invoices.model import Invoice, NewInvoice
+from strongroom.invoices.model import Invoice, Made, NewInvoice
 from strongroom.merchants import service as merchants
 from strongroom.merchants.model import Merchant
 from strongroom.rates.service import RateBook
@@ -107,7 +107,8 @@ class Shop:
 
     async def create(self, *requests: NewInvoice) -> list[Any]:
         async with transaction(self.api) as connection:
-            return list(await service.create_invoices(connection, self.desk, requests, self.clock.now()))
+            answers = await service.create_invoices(connection, self.desk, requests, self.clock.now())
+        return [answer.invoice if isinstance(answer, Made) else answer for answer in answers]
 
     async def invoice(self, amount: str = "0.01", currency: str = "BTC", **more: Any) -> Invoice:
         (made,) = await self.create(self.request(amount, currency, **more))

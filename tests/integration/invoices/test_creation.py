@@ -227,6 +227,8 @@ async def test_callers_of_one_key_in_two_processes_get_one_invoice(shop: Shop, p
     answers = await asyncio.gather(
         *(writer.create(shop.request(idempotency_key=key)) for key in keys for writer in writers)
     )
+    for writer in writers:
+        await writer.aclose()
     assert len({answer.invoice.id for answer in answers}) == 20
     assert pg.execute("SELECT count(*) FROM invoice") == [(20,)]
     assert pg.execute("SELECT count(*) FROM outbox_event WHERE topic = 'invoice.created'") == [(20,)]
@@ -238,6 +240,7 @@ async def test_one_bad_request_refuses_itself_only(shop: Shop) -> None:
     answers = await asyncio.gather(
         *(writer.create(request) for request in (shop.request(), stranger, shop.request())), return_exceptions=True
     )
+    await writer.aclose()
     assert [isinstance(answer, Made) for answer in answers] == [True, False, True]
     assert isinstance(answers[1], StrongroomError)
 

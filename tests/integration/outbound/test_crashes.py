@@ -41,7 +41,7 @@ async def run(world: World, *kill: Any) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("points", [PLANNING + SENDING[:4], SIGNING[:6], SIGNING[6:], SENDING[4:] + SETTLING])
 async def test_whatever_step_dies_every_payout_is_paid_exactly_once(
     world: World, points: list[tuple[str, str, int]]

@@ -12,6 +12,8 @@ from strongroom_signer.tables import numbers
 
 MIN_TIME_LOCK_SECONDS: Final = 86_400
 MAX_TIME_LOCK_SECONDS: Final = 30 * 86_400
+# Where money is real no single person loosens anything: one key, one laptop or one hurried evening is never enough.
+MIN_QUORUM: Final = 2
 NUMBERS: Final = {"time_lock_seconds": (0, MAX_TIME_LOCK_SECONDS), "operator_quorum": (0, 15)}
 SIGNERS: Final = 2
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -56,8 +58,11 @@ def _check_main(trust: Trust) -> None:
     if trust.time_lock_seconds < MIN_TIME_LOCK_SECONDS:
         message = f"time_lock_seconds is at least {MIN_TIME_LOCK_SECONDS}; only a test network may have less"
         raise PolicyError(message)
-    if trust.operator_quorum < 1:
-        message = "operator_quorum is at least 1; only a test network may have changes that nobody signs"
+    if trust.operator_quorum < MIN_QUORUM:
+        message = (
+            f"operator_quorum is at least {MIN_QUORUM}: name as many operators or more, each with a key of their own;"
+            " only a policy with nothing but test networks may let fewer loosen what a signer allows"
+        )
         raise PolicyError(message)
 
 

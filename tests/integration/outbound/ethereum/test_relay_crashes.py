@@ -10,7 +10,7 @@ import pytest
 
 from strongroom.ledger.model import AccountType
 from strongroom.outbound.ethereum.model import RelayState
-from tests.fixtures.lives import live
+from tests.fixtures.lives import forgotten, live
 from tests.integration.outbound.ethereum import runner
 from tests.integration.outbound.ethereum.runner import STEPS
 from tests.integration.outbound.ethereum.world import ETH, GWEI, HORIZON, RelayWorld, foreign_raw
@@ -28,6 +28,7 @@ async def run(world: RelayWorld, *kill: Any) -> int:
 async def die_and_recover(world: RelayWorld, when: str, step: str) -> None:
     """Have a process die at a step; this process, which knows nothing of it but the database, goes on."""
     assert await run(world, when, step, 1) == -signal.SIGKILL, (when, step)
+    await forgotten(world.pg.dsn("treasury"))
     world.retry_now()
     await world.turn(2)
 
@@ -38,7 +39,7 @@ async def check_books(world: RelayWorld) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("steps", [SENDING[:4], SENDING[4:]])
 async def test_whatever_dies_until_it_is_sent_the_call_happens_once(
@@ -58,7 +59,7 @@ async def test_whatever_dies_until_it_is_sent_the_call_happens_once(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_whatever_dies_once_a_block_has_it_its_gas_is_posted_once(world: RelayWorld, when: str) -> None:
     number = 0
@@ -77,7 +78,7 @@ async def test_whatever_dies_once_a_block_has_it_its_gas_is_posted_once(world: R
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_whatever_dies_while_a_nonce_is_raised_or_undone_the_call_happens_once(
     world: RelayWorld, when: str

@@ -48,7 +48,7 @@ from strongroom_signer.host import Folder
 from tests.fixtures.ethereum import DevNode
 from tests.fixtures.ethereum_house import EthereumHouse
 from tests.fixtures.postgres import Database
-from tests.integration.outbound.parts import Platform, SigningMerchant, settings_of, watched_pools
+from tests.integration.outbound.parts import Platform, SigningMerchant, settings_of, until, watched_pools
 from tests.integration.signer.processes import PASSPHRASE, SignerProcess
 from tests.unit.signer import safe_kit
 
@@ -219,8 +219,17 @@ class SafeWorld(Platform):
         """One round of the relayer's loops; what waits to be tried again is due."""
         for step in (relay_jobs.assign, relay_jobs.bump, relay_jobs.sign, relay_jobs.broadcast, relay_jobs.follow):
             await step(self.treasury, self.chain, self.rpc, self.clock, self.keys)
+        await self.included()
         for table in ("outbound_relay", "outbound_relay_nonce"):
             self.pg.execute(f"UPDATE {table} SET retry_at = now() WHERE retry_at > now()")
+
+    async def included(self) -> None:
+        """Wait until a node that mines by itself has: it answers who sends before it has made the block."""
+
+        async def taken() -> bool:
+            return not self.node.rpc("anvil_getAutomine") or int(self.node.rpc("txpool_status")["pending"], 16) == 0
+
+        await until(taken)
 
     async def sign(self) -> int:
         return await safe_jobs.sign(self.treasury, self.chain, self.signers, self.rpc)

@@ -265,7 +265,7 @@ async def test_what_a_payout_waits_for_is_gathered_at_once_and_no_more_than_it_n
     assert await world.gather() == 0
     payout = await world.pay(shop, shop.intent(world.usdt, 60_000, stranger(1)))
     async with transaction(world.treasury) as connection:
-        await treasury_store.set_unproven(connection, [payout.id], unproven=True)
+        await treasury_store.set_unproven(connection, [payout.hold_id], unproven=True)
 
     await gathered(world)
 
@@ -279,6 +279,6 @@ async def test_dust_is_gathered_where_a_payout_waits_for_it(world: SafeWorld) ->
     dust = [await deposit(world, shop, world.place.usdt, amount) for amount in (6_000, 5_000)]
     payout = await world.pay(shop, shop.intent(world.usdt, 7_000, stranger(1)))
     async with transaction(world.treasury) as connection:
-        await treasury_store.set_unproven(connection, [payout.id], unproven=True)
+        await treasury_store.set_unproven(connection, [payout.hold_id], unproven=True)
     await gathered(world)
     assert [world.held(world.place.usdt, place) for place in dust] == [0, 0]

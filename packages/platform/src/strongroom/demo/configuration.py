@@ -132,7 +132,7 @@ def _policy(environment: Environment, accounts: dict[str, str], switched_off: fr
 version = 1
 deployment = {_text(environment.deployment)}
 time_lock_seconds = 0  # a test network: where money is real, what loosens waits for a day at least
-operator_quorum = 1
+operator_quorum = 1  # a test network: where money is real, two operators at least
 operators = [{_text(environment.facts["operator"])}]
 switched_off = {json.dumps(sorted(switched_off))}
 signers = {{ {signers} }}

@@ -39,8 +39,11 @@ async def set_stop(connection: Connection, stop: Stop, reason: str, by: str, sco
     await connection.execute(_SQL["set_stop"], {"name": stop, "scope": scope, "reason": reason, "by": by})
 
 
-async def clear_stop(connection: Connection, stop: Stop, reason: str, by: str, scope: str = "*") -> bool:
-    """Let it go on; what was stopped, why, and who cleared it stay on record. False where it was not stopped."""
+async def clear_stop(connection: Connection, stop: str, reason: str, by: str, scope: str = "*") -> bool:
+    """Let it go on; what was stopped, why, and who cleared it stay on record. False where it was not stopped.
+
+    Name and scope are those of any stop that stands, also of one that another release set and this one does not know.
+    """
     values = {"name": stop, "scope": scope, "reason": reason, "by": by}
     return bool(await (await connection.execute(_SQL["clear_stop"], values)).fetchall())
 

@@ -12,14 +12,14 @@ from strongroom.infra.settings import Settings
 from strongroom.infra.stops import Stop, stopped
 from strongroom.invoices import requests, store, views
 from strongroom.invoices.errors import IdempotencyConflictError, InvoicesStoppedError
-from strongroom.invoices.model import Invoice, NewInvoice, Priced
+from strongroom.invoices.model import Invoice, Made, NewInvoice, Priced
 from strongroom.rates.service import RateBook
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import AddressRequest, Purpose
 from strongroom_core.errors import StrongroomError
 from strongroom_core.ids import InvoiceId, MerchantId
 
-Answer = Invoice | StrongroomError
+Answer = Made | StrongroomError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ class InvoiceDesk:
             now=now,
         )
 
+    def made(self, invoice: Invoice) -> Made:
+        """Give an invoice as its maker is answered, before the signers' words."""
+        return Made(invoice, views.merchant_view(invoice, self.settings.api.public_url))
+
 
 async def create_invoices(
     connection: Connection, desk: InvoiceDesk, wanted: Sequence[NewInvoice], now: datetime
@@ -57,12 +61,12 @@ async def create_invoices(
     for place, request in enumerate(wanted):
         key = _key(request)
         if key in known:
-            answers[place] = _replay(request, known[key])
+            answers[place] = _replay(desk, request, known[key])
         elif key is None or first.setdefault(key, place) == place:
             _price_into(desk, place, request, now, fresh, answers)
     answers |= await _insert(connection, desk, fresh, now)
     if len(answers) < len(wanted):
-        answers |= await _answer_rest(connection, wanted, answers, first)
+        answers |= await _answer_rest(connection, desk, wanted, answers, first)
     return [answers[place] for place in range(len(wanted))]
 
 
@@ -75,10 +79,10 @@ def _key(request: NewInvoice) -> tuple[MerchantId, str] | None:
     return (request.merchant_id, request.idempotency_key) if request.idempotency_key else None
 
 
-def _replay(request: NewInvoice, stored: tuple[Invoice, bytes]) -> Answer:
+def _replay(desk: InvoiceDesk, request: NewInvoice, stored: tuple[Invoice, bytes]) -> Answer:
     invoice, digest = stored
     if digest == request.digest:
-        return invoice
+        return desk.made(invoice)
     return IdempotencyConflictError("this idempotency key was used for another request; use a new key for a new one")
 
 
@@ -109,9 +113,8 @@ async def _insert(
     # Two batches that share idempotency keys must wait for each other in one order.
     ordered = sorted(drafts.values(), key=lambda one: (one.request.merchant_id, one.request.idempotency_key or ""))
     inserted = await store.insert_invoices(connection, ordered)
-    made = {place: one.invoice for place, one in drafts.items() if one.invoice.id in inserted}
-    url = desk.settings.api.public_url
-    events = [("invoice.created", invoice.id, views.merchant_view(invoice, url)) for invoice in made.values()]
+    made = {place: desk.made(one.invoice) for place, one in drafts.items() if one.invoice.id in inserted}
+    events = [("invoice.created", one.invoice.id, dict(one.view)) for one in made.values()]
     await outbox.publish_many(connection, events)
     return dict(made)
 
@@ -150,6 +153,7 @@ async def _draft(
 
 async def _answer_rest(
     connection: Connection,
+    desk: InvoiceDesk,
     wanted: Sequence[NewInvoice],
     answers: Mapping[int, Answer],
     first: Mapping[tuple[str, str], int],
@@ -161,7 +165,7 @@ async def _answer_rest(
     for place in missing:
         key = _key(wanted[place])
         if key in known:
-            rest[place] = _replay(wanted[place], known[key])
+            rest[place] = _replay(desk, wanted[place], known[key])
         elif key is not None:
             rest[place] = answers[first[key]]  # the first of this key was refused, and so is its repeat
     return rest

@@ -164,10 +164,14 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An invoice as its maker is answered, with the signers' words for its address so far."""
+    """An invoice as its maker is answered, with the signers' words for its address so far.
+
+    ``view`` is the merchant's picture of it: its event tells the same, so it is made once for both.
+    """
 
     invoice: Invoice
-    words: tuple[Attestation, ...]
+    view: Mapping[str, Any]
+    words: tuple[Attestation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from strongroom.attestations import service as attestations
@@ -16,7 +17,7 @@ from strongroom.infra.clock import Clock
 from strongroom.infra.database import Pool, transaction
 from strongroom.invoices import store
 from strongroom.invoices.creation import InvoiceDesk, create_invoices
-from strongroom.invoices.model import Invoice, Made, NewInvoice
+from strongroom.invoices.model import Made, NewInvoice
 from strongroom_core.errors import StrongroomError
 
 # As many as one statement handles within some ten milliseconds; more would only make the first of them wait.
@@ -88,10 +89,10 @@ class InvoiceWriter:
         async with transaction(self._pool) as connection:
             answers = await create_invoices(connection, self._desk, wanted, self._clock.now())
             # Here, not by each caller: a transaction of its own for these words would cost more than the invoice.
-            shown = [answer.address_id for answer in answers if isinstance(answer, Invoice)]
+            shown = [answer.invoice.address_id for answer in answers if isinstance(answer, Made)]
             words = await attestations.of_addresses(connection, shown)
         return [
-            Made(answer, tuple(words[answer.address_id])) if isinstance(answer, Invoice) else answer
+            replace(answer, words=tuple(words[answer.invoice.address_id])) if isinstance(answer, Made) else answer
             for answer in answers
         ]
 

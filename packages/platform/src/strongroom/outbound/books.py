@@ -22,7 +22,7 @@ async def capture(connection: Connection, state: OpenSlot) -> None:
     """Move every payment's hold on: the amount into in-transit, the merchant's fee to the house."""
     for payment in state.payments:
         postings = _legs(_held(payment), payment)
-        await ledger.capture(connection, payment.hold_id, postings, key=f"payout:{payment.payout_id}:capture")
+        await ledger.capture(connection, payment.hold_id, postings, key=_key(payment, "capture"))
 
 
 async def capture_found(connection: Connection, state: OpenSlot) -> tuple[Payment, ...]:
@@ -42,7 +42,7 @@ async def capture_found(connection: Connection, state: OpenSlot) -> tuple[Paymen
 async def _captured(connection: Connection, payment: Payment) -> bool:
     postings = _legs(_held(payment), payment)
     try:
-        await ledger.capture(connection, payment.hold_id, postings, key=f"payout:{payment.payout_id}:capture")
+        await ledger.capture(connection, payment.hold_id, postings, key=_key(payment, "capture"))
     except HoldClosedError:
         return False
     return True
@@ -50,17 +50,17 @@ async def _captured(connection: Connection, payment: Payment) -> bool:
 
 async def _take_from_suspense(connection: Connection, state: OpenSlot, payment: Payment) -> None:
     asset = asset_by_id(payment.asset)
-    key = f"{state.slot.id}:{payment.payout_id}:{state.slot.confirmed_hash}:suspense"
+    key = f"{state.slot.id}:{payment.hold_id}:{state.slot.confirmed_hash}:suspense"
     source, transit = Account(AccountType.SUSPENSE, asset), Account(AccountType.IN_TRANSIT, asset)
     memo: dict[str, str] = {"slot": state.slot.id, "payout": payment.payout_id}
     posting = Posting(source, transit, Amount(asset, payment.amount))
     await ledger.post(connection, [LedgerTransaction("outbound-suspense", key, (posting,), memo)])
-    await store.run(connection, "set_suspense", slot=state.slot.id, payout=payment.payout_id, key=key)
+    await store.run(connection, "set_suspense", slot=state.slot.id, hold=payment.hold_id, key=key)
 
 
 async def release(connection: Connection, payment: Payment) -> None:
     """Give a hold back: only after a signer's void, or where no signer was ever asked."""
-    await ledger.release(connection, payment.hold_id, key=f"payout:{payment.payout_id}:release")
+    await ledger.release(connection, payment.hold_id, key=_key(payment, "release"))
 
 
 async def settle(connection: Connection, state: OpenSlot, version: Version) -> None:
@@ -87,7 +87,7 @@ async def undo_captures(connection: Connection, state: OpenSlot, payments: Seque
     transactions = [
         LedgerTransaction(
             "outbound-conflict",
-            f"{payment.suspense_key or f'payout:{payment.payout_id}'}:undo",
+            f"{payment.suspense_key}:undo" if payment.suspense_key else _key(payment, "undo"),
             _undo_legs(payment),
             {"slot": state.slot.id, "payout": payment.payout_id},
         )
@@ -95,7 +95,7 @@ async def undo_captures(connection: Connection, state: OpenSlot, payments: Seque
     ]
     await ledger.post(connection, transactions)
     for payment in undone:
-        await store.run(connection, "set_suspense", slot=state.slot.id, payout=payment.payout_id, key=None)
+        await store.run(connection, "set_suspense", slot=state.slot.id, hold=payment.hold_id, key=None)
 
 
 def _legs(source: Account, payment: Payment) -> Sequence[Posting]:
@@ -113,6 +113,11 @@ def _undo_legs(payment: Payment) -> tuple[Posting, ...]:
         return (Posting(*places, Amount(asset, payment.amount)),)
     merchant = Account(AccountType.MERCHANT_AVAILABLE, asset, payment.merchant_id)
     return tuple(Posting(leg.destination, merchant, leg.amount) for leg in _legs(_held(payment), payment))
+
+
+def _key(payment: Payment, step: str) -> str:
+    """Name a step of a payout in the books; its own id is unique within its merchant only."""
+    return f"payout:{payment.merchant_id}:{payment.payout_id}:{step}"
 
 
 def _held(payment: Payment) -> Account:

@@ -119,6 +119,8 @@ class OwnOutput:
 class Payment:
     """One payout in a slot: exactly ``amount`` to ``script``; the merchant pays us ``fee``; the hold covers both.
 
+    ``hold_id`` names it within the house: ``payout_id`` is made by the merchant, and another one may use the same.
+
     ``suspense_key``: the chain paid it although its hold was gone; it is the house's to find out why.
     """
 

@@ -56,13 +56,14 @@ async def finalise(connection: Connection, state: OpenSlot, version: Version) ->
 async def tell_released(connection: Connection, payment: Payment, outcome: Outcome, tag: str, reason: str) -> None:
     """Publish `outbound.released`: the money of a payout is back with its merchant."""
     payload = {
+        "hold_id": payment.hold_id,
         "payout_id": payment.payout_id,
         "merchant_id": payment.merchant_id,
         "outcome": outcome,
         "tag": tag,
         "reason": reason,
     }
-    await outbox.publish(connection, "outbound.released", payment.payout_id, payload)
+    await outbox.publish(connection, "outbound.released", payment.hold_id, payload)
 
 
 async def tell_suspense(connection: Connection, state: OpenSlot, payment: Payment) -> None:
@@ -75,7 +76,7 @@ async def tell_suspense(connection: Connection, state: OpenSlot, payment: Paymen
         "merchant_id": payment.merchant_id,
         "amount": str(payment.amount),
     }
-    await outbox.publish(connection, "outbound.suspense", payment.payout_id, payload)
+    await outbox.publish(connection, "outbound.suspense", payment.hold_id, payload)
 
 
 async def tell_bump_refused(connection: Connection, state: OpenSlot, number: int, tag: str, until: int) -> None:
@@ -94,7 +95,7 @@ async def want_void(connection: Connection, void: Void) -> None:
         "tag": void.tag,
         "reason": void.reason,
     }
-    await outbox.publish(connection, "outbound.voiding", void.payment.payout_id, payload)
+    await outbox.publish(connection, "outbound.voiding", void.payment.hold_id, payload)
 
 
 def view(state: OpenSlot) -> dict[str, Any]:

@@ -137,7 +137,7 @@ WHERE slot.chain = %(chain)s AND slot.state NOT IN ('final', 'abandoned') AND sl
 
 -- name: waiting_voids
 SELECT payout_id, merchant_id, attempts, detail, created_at FROM outbound_void
-WHERE chain = %(chain)s AND state = 'wanted' ORDER BY created_at, payout_id LIMIT %(limit)s;
+WHERE chain = %(chain)s AND state = 'wanted' ORDER BY created_at, hold_id LIMIT %(limit)s;
 
 -- name: set_version_state
 UPDATE outbound_version SET state = %(state)s WHERE slot_id = %(slot)s AND number = %(number)s;
@@ -192,36 +192,36 @@ INSERT INTO outbound_void (
     %(payout)s, %(merchant)s, %(chain)s, %(slot)s, %(amount)s, %(fee)s, %(hold)s, %(script)s, %(intent)s, %(key)s,
     %(signature)s, %(outcome)s, %(tag)s, %(reason)s, %(signer)s
 )
-ON CONFLICT (payout_id) DO NOTHING;
+ON CONFLICT (hold_id) DO NOTHING;
 
 -- name: due_voids
-SELECT payout_id FROM outbound_void
+SELECT hold_id FROM outbound_void
 WHERE chain = %(chain)s AND state = 'wanted' AND retry_at <= now()
-ORDER BY created_at, payout_id
+ORDER BY created_at, hold_id
 LIMIT %(limit)s;
 
 -- name: void
-SELECT * FROM outbound_void WHERE payout_id = %(payout)s;
+SELECT * FROM outbound_void WHERE hold_id = %(hold)s;
 
 -- name: lock_void
-SELECT * FROM outbound_void WHERE payout_id = %(payout)s FOR UPDATE;
+SELECT * FROM outbound_void WHERE hold_id = %(hold)s FOR UPDATE;
 
 -- name: voided
 UPDATE outbound_void SET state = 'voided', signer = %(signer)s, row = %(row)s, detail = '', voided_at = now()
-WHERE payout_id = %(payout)s;
+WHERE hold_id = %(hold)s;
 
 -- name: postpone_void
 UPDATE outbound_void
 SET detail = %(detail)s, attempts = attempts + 1, retry_at = now() + make_interval(secs => %(seconds)s)
-WHERE payout_id = %(payout)s;
+WHERE hold_id = %(hold)s;
 
 -- name: moot_voids
 -- The slot has ended on the chain: paid, or its coins gone for good. No promise is needed any more.
 UPDATE outbound_void SET state = 'moot', detail = 'its chain tx was decided by the chain'
-WHERE state = 'wanted' AND payout_id IN (SELECT payout_id FROM outbound_payment WHERE slot_id = %(slot)s);
+WHERE state = 'wanted' AND hold_id IN (SELECT hold_id FROM outbound_payment WHERE slot_id = %(slot)s);
 
 -- name: moot_void
-UPDATE outbound_void SET state = 'moot', detail = %(detail)s WHERE payout_id = %(payout)s AND state = 'wanted';
+UPDATE outbound_void SET state = 'moot', detail = %(detail)s WHERE hold_id = %(hold)s AND state = 'wanted';
 
 -- name: open_voids_of_slot
 SELECT count(*) AS count FROM outbound_void WHERE slot_id = %(slot)s AND state = 'wanted';
@@ -229,16 +229,16 @@ SELECT count(*) AS count FROM outbound_void WHERE slot_id = %(slot)s AND state =
 -- name: signed_by
 SELECT DISTINCT answer.signer FROM outbound_answer AS answer
 JOIN outbound_payment AS payment ON payment.slot_id = answer.slot_id
-WHERE payment.payout_id = %(payout)s AND answer.state = 'signed';
+WHERE payment.hold_id = %(hold)s AND answer.state = 'signed';
 
 -- name: was_sent
 SELECT EXISTS (
     SELECT FROM outbound_payment AS payment JOIN outbound_answer AS answer ON answer.slot_id = payment.slot_id
-    WHERE payment.payout_id = %(payout)s
+    WHERE payment.hold_id = %(hold)s
 ) AS sent;
 
 -- name: open_slot_of
-SELECT slot_id FROM outbound_payment WHERE payout_id = %(payout)s AND open;
+SELECT slot_id FROM outbound_payment WHERE hold_id = %(hold)s AND open;
 
 -- name: slots_spending
 -- Slots with their first coins among those that a chain tx spends: whatever spends one of them excludes every version.
@@ -261,7 +261,7 @@ WHERE coin.slot_id = %(slot)s AND NOT EXISTS (
 );
 
 -- name: set_suspense
-UPDATE outbound_payment SET suspense_key = %(key)s WHERE slot_id = %(slot)s AND payout_id = %(payout)s;
+UPDATE outbound_payment SET suspense_key = %(key)s WHERE slot_id = %(slot)s AND hold_id = %(hold)s;
 
 -- name: slots_on_outputs
 SELECT DISTINCT slot_id AS id FROM outbound_coin WHERE chain = %(chain)s AND txid = ANY (%(txids)s::text[]) AND open AND first_version = 1;
@@ -342,10 +342,10 @@ JOIN outbound_slot AS slot ON slot.id = payment.slot_id
 WHERE slot.chain = %(chain)s AND slot.state IN ('signed', 'broadcast', 'confirmed');
 
 -- name: payout_slots
-SELECT slot_id FROM outbound_payment WHERE payout_id = %(payout)s ORDER BY slot_id;
+SELECT slot_id FROM outbound_payment WHERE hold_id = %(hold)s ORDER BY slot_id;
 
 -- name: set_reason
 UPDATE outbound_slot SET reason = %(reason)s, updated_at = now() WHERE id = %(slot)s;
 
 -- name: void_wanted
-SELECT payout_id FROM outbound_void WHERE payout_id = ANY (%(payouts)s::text[]);
+SELECT hold_id FROM outbound_void WHERE hold_id = ANY (%(holds)s::text[]);

@@ -24,7 +24,7 @@ from strongroom.outbound.model import (
 from strongroom.outbound.psbt import Built, build
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import OwnPayment
-from strongroom_core.ids import SlotId
+from strongroom_core.ids import HoldId, SlotId
 
 
 async def open_slot(
@@ -70,10 +70,10 @@ async def withdraw(
 
     A payout that no signer was ever asked about needs no void: there is nothing that could be signed later.
     """
-    if await store.rows(connection, "open_slot_of", payout=payment.payout_id):
+    if await store.rows(connection, "open_slot_of", hold=payment.hold_id):
         message = f"{payment.payout_id} is bound to a chain tx"
         raise DraftInvalidError(message)
-    if await store.flag(connection, "was_sent", "sent", payout=payment.payout_id):
+    if await store.flag(connection, "was_sent", "sent", hold=payment.hold_id):
         await moves.want_void(connection, Void(payment, chain, outcome, tag, reason, "", None))
         return False
     await books.release(connection, payment)
@@ -101,9 +101,9 @@ async def slot(connection: Connection, slot_id: SlotId) -> OpenSlot:
     return await store.load(connection, slot_id)
 
 
-async def slots_of(connection: Connection, payout_id: str) -> list[OpenSlot]:
-    """Find the slots that a payout has been in, oldest first."""
-    found = await store.rows(connection, "payout_slots", payout=payout_id)
+async def slots_of(connection: Connection, hold_id: HoldId) -> list[OpenSlot]:
+    """Find the slots that the payout of a hold has been in, oldest first."""
+    found = await store.rows(connection, "payout_slots", hold=hold_id)
     return [await store.load(connection, SlotId(row["slot_id"])) for row in found]
 
 
@@ -176,9 +176,9 @@ async def waiting_voids(connection: Connection, chain: str, limit: int = 50) -> 
     return [WaitingVoid(**row) for row in await store.rows(connection, "waiting_voids", chain=chain, limit=limit)]
 
 
-async def void_wanted(connection: Connection, payouts: Sequence[str]) -> set[str]:
-    """Give those payouts that are being, or have been, taken back by a void."""
-    return {row["payout_id"] for row in await store.rows(connection, "void_wanted", payouts=list(payouts))}
+async def void_wanted(connection: Connection, holds: Sequence[str]) -> set[str]:
+    """Give the holds of those payouts that are being, or have been, taken back by a void."""
+    return {row["hold_id"] for row in await store.rows(connection, "void_wanted", holds=list(holds))}
 
 
 async def in_flight(connection: Connection, chain: str) -> int:
@@ -203,7 +203,7 @@ async def _record(connection: Connection, slot_id: SlotId, number: int, draft: D
 
 def _check_replacement(state: OpenSlot, draft: Draft) -> None:
     before = state.standing
-    same = {item.payout_id for item in draft.payments} == {item.payout_id for item in state.payments}
+    same = {item.hold_id for item in draft.payments} == {item.hold_id for item in state.payments}
     dearer = draft.rate > before.rate and draft.fee >= before.fee + draft.virtual_bytes
     if not same or not set(state.coins) <= set(draft.coins) or not dearer:
         message = f"version {state.newest.number + 1} of {state.slot.id} does not replace version {before.number}"

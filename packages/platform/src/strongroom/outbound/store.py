@@ -205,9 +205,9 @@ async def insert_void(connection: Connection, void: Void) -> None:
     )
 
 
-async def void(connection: Connection, payout: str, *, lock: bool = False) -> tuple[Void, int, bool] | None:
+async def void(connection: Connection, hold: str, *, lock: bool = False) -> tuple[Void, int, bool] | None:
     """Read a wish for a void, how often it was tried, and whether it is still open."""
-    found = await rows(connection, "lock_void" if lock else "void", payout=payout)
+    found = await rows(connection, "lock_void" if lock else "void", hold=hold)
     if not found:
         return None
     row = found[0]
@@ -217,14 +217,14 @@ async def void(connection: Connection, payout: str, *, lock: bool = False) -> tu
     return wish, row["attempts"], row["state"] == "wanted"
 
 
-async def payouts_to_void(connection: Connection, chain: str, limit: int) -> list[str]:
-    """Find payouts whose void is due to be asked for."""
-    return [row["payout_id"] for row in await rows(connection, "due_voids", chain=chain, limit=limit)]
+async def holds_to_void(connection: Connection, chain: str, limit: int) -> list[str]:
+    """Find the holds of payouts whose void is due to be asked for."""
+    return [row["hold_id"] for row in await rows(connection, "due_voids", chain=chain, limit=limit)]
 
 
-async def signed_by(connection: Connection, payout: str) -> frozenset[str]:
-    """Find the signers that have signed a chain tx with this payout."""
-    return frozenset(row["signer"] for row in await rows(connection, "signed_by", payout=payout))
+async def signed_by(connection: Connection, hold: str) -> frozenset[str]:
+    """Find the signers that have signed a chain tx with the payout of this hold."""
+    return frozenset(row["signer"] for row in await rows(connection, "signed_by", hold=hold))
 
 
 async def flag(connection: Connection, query: str, column: str, **values: object) -> bool:

@@ -35,14 +35,14 @@ class Voiding:
     async def step(self) -> int:
         """Ask for every void that is due; the count of them."""
         async with transaction(self.pool) as connection:
-            due = await store.payouts_to_void(connection, self.settings.id, BATCH)
+            due = await store.holds_to_void(connection, self.settings.id, BATCH)
         return await each(due, self.void, self._postpone)
 
-    async def void(self, payout: str) -> None:
-        """Ask the signers in turn until one has voided the payout; else try again later, with the reason kept."""
+    async def void(self, hold: str) -> None:
+        """Ask the signers in turn until one has voided a hold's payout; else try again later, with the reason kept."""
         async with transaction(self.pool) as connection:
-            found = await store.void(connection, payout)
-            signed = await store.signed_by(connection, payout)
+            found = await store.void(connection, hold)
+            signed = await store.signed_by(connection, hold)
         if found is None or not found[2]:
             return
         wish = found[0]
@@ -50,41 +50,50 @@ class Voiding:
         for name in rules.void_order([signer.name for signer in self.signers], wish.signer, signed):
             answer = await self._ask(name, wish)
             if isinstance(answer, Voided):
-                await self.record_voided(payout, name, answer)
+                await self.record_voided(hold, name, answer)
                 return
             reasons.append(answer)
         detail = "; ".join(reasons) or "every signer has signed it: it is on its way"
-        await self._postpone(payout, detail)
+        await self._postpone(hold, detail)
 
-    async def record_voided(self, payout: str, signer: str, answer: Voided) -> None:
+    async def record_voided(self, hold: str, signer: str, answer: Voided) -> None:
         """Keep the promise, release the hold, and end the slot once all its payouts are taken back; one transaction."""
         async with transaction(self.pool) as connection:
-            found = await store.void(connection, payout)
+            found = await store.void(connection, hold)
             if found is None:
                 return
             wish = found[0]
             # The slot before its voids, as everywhere.
             state = await store.load(connection, wish.slot_id, lock=True) if wish.slot_id else None
-            found = await store.void(connection, payout, lock=True)
+            found = await store.void(connection, hold, lock=True)
             if found is None or not found[2]:
                 return
             if state is not None and state.slot.state is not SlotState.PLANNED:
-                _log.error("voided by a signer, and signed for all that", payout_id=payout, signer=signer)
-                await store.run(connection, "moot_void", payout=payout, detail=f"{signer} voided it, but it was sent")
+                _log.error(
+                    "voided by a signer, and signed for all that", payout_id=wish.payment.payout_id, signer=signer
+                )
+                await store.run(connection, "moot_void", hold=hold, detail=f"{signer} voided it, but it was sent")
                 return
-            await store.run(connection, "voided", payout=payout, signer=signer, row=answer.row)
+            await store.run(connection, "voided", hold=hold, signer=signer, row=answer.row)
             await books.release(connection, wish.payment)
             await moves.tell_released(connection, wish.payment, wish.outcome, wish.tag, wish.reason)
             await _end_slot(connection, wish)
 
-    async def _postpone(self, payout: str, detail: str) -> None:
+    async def _postpone(self, hold: str, detail: str) -> None:
         async with transaction(self.pool) as connection:
-            found = await store.void(connection, payout)
-            attempts = found[1] if found else 0
+            found = await store.void(connection, hold)
+            if found is None:
+                return
+            wish, attempts, _ = found
             seconds = rules.backoff_seconds(attempts)
-            await store.run(connection, "postpone_void", payout=payout, detail=detail, seconds=seconds)
+            await store.run(connection, "postpone_void", hold=hold, detail=detail, seconds=seconds)
         if rules.is_alarm_due(attempts + 1):
-            _log.error("no signer voids: its hold stays", payout_id=payout, attempts=attempts + 1, reason=detail)
+            _log.error(
+                "no signer voids: its hold stays",
+                payout_id=wish.payment.payout_id,
+                attempts=attempts + 1,
+                reason=detail,
+            )
 
     async def _ask(self, name: str, wish: Void) -> Voided | str:
         signer = next(item for item in self.signers if item.name == name)

@@ -42,7 +42,7 @@ async def record(connection: Connection, payout: Payout, state: PayoutState, rea
     await store.run(connection, "insert_moment", **place, status=state, reason=reason)
     after = await store.get(connection, payout.merchant_id, payout.id)
     if after is not None:
-        await outbox.publish(connection, f"payout.{state}", payout.id, view(after))
+        await outbox.publish(connection, f"payout.{state}", payout.hold_id, view(after))
 
 
 def view(payout: Payout) -> dict[str, Any]:

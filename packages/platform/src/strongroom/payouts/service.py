@@ -89,7 +89,7 @@ async def cancel_payout(connection: Connection, merchant_id: MerchantId, payout_
     reason = "cancelled by the merchant"
     try:
         # The payable is locked before the payout, here as in every handler of events.
-        done = await treasury.withdraw(connection, payout_id, Outcome.CANCELLED, CANCELLED_TAG, reason)
+        done = await treasury.withdraw(connection, payout.hold_id, Outcome.CANCELLED, CANCELLED_TAG, reason)
     except (PayableBoundError, UnknownPayableError):
         raise _not_cancellable(payout) from None
     payout = await _locked(connection, merchant_id, payout_id)
@@ -150,7 +150,7 @@ async def _take(
         return _same(known, signed)
     hold = await ledger.reserve(
         connection,
-        key=f"payout:{intent.payout}:hold",
+        key=f"payout:{intent.merchant}:{intent.payout}:hold",
         account=Account(AccountType.MERCHANT_AVAILABLE, asset, intent.merchant),
         amount=Amount(asset, intent.amount + fee),
         memo={"payout": intent.payout},

@@ -17,6 +17,7 @@ from strongroom.processes.commands import (
     machine,
     merchants,
     operations,
+    reconciling,
     refused,
     running,
     schema,
@@ -38,7 +39,7 @@ app.command()(running.up)
 app.command()(running.down)
 app.command()(running.demo)
 app.command()(operations.status)
-app.command()(operations.reconcile)
+app.command()(reconciling.reconcile)
 app.command()(brakes.halt)
 app.command()(brakes.resume)
 app.command()(machine.doctor)

@@ -31,28 +31,28 @@ async def on_signed(connection: Connection, event: OutboxEvent) -> None:
 async def on_final(connection: Connection, event: OutboxEvent) -> None:
     """Beyond the horizon: paid."""
     for item in await store.of_slot(connection, event.payload["slot_id"]):
-        await store.run(connection, "set_state", payout=item.payment.payout_id, state=PayableState.PAID)
+        await store.run(connection, "set_state", hold=item.payment.hold_id, state=PayableState.PAID)
 
 
 async def on_abandoned(connection: Connection, event: OutboxEvent) -> None:
     """A slot ended unpaid: what is not being taken back is planned again, on its own."""
     held = await store.of_slot(connection, event.payload["slot_id"])
-    leaving = await outbound.void_wanted(connection, [item.payment.payout_id for item in held])
+    leaving = await outbound.void_wanted(connection, [item.payment.hold_id for item in held])
     for item in held:
-        if event.payload["released"] or item.payment.payout_id in leaving:
-            await store.run(connection, "set_state", payout=item.payment.payout_id, state=PayableState.WITHDRAWN)
+        if event.payload["released"] or item.payment.hold_id in leaving:
+            await store.run(connection, "set_state", hold=item.payment.hold_id, state=PayableState.WITHDRAWN)
         else:
             await _again(connection, item, event.payload["tag"], event.payload["reason"], alone=len(held) == 1)
 
 
 async def on_released(connection: Connection, event: OutboxEvent) -> None:
     """The money is back with the merchant; after a refusal it rides alone until both signers agree again."""
-    payout = event.payload["payout_id"]
-    found = await store.get(connection, payout, lock=True)
+    hold = event.payload["hold_id"]
+    found = await store.get(connection, hold, lock=True)
     if found is None:
         return
     if found.state is not PayableState.PAID:
-        await store.run(connection, "set_state", payout=payout, state=PayableState.WITHDRAWN)
+        await store.run(connection, "set_state", hold=hold, state=PayableState.WITHDRAWN)
     # Conflicted: on an EVM chain what cannot be executed any more, and a destination may have made it so.
     if event.payload["outcome"] in (Outcome.REFUSED, Outcome.CONFLICTED):
         await store.trust(connection, found.payable.chain, [found.payment.merchant_id], trusted=False)
@@ -69,16 +69,16 @@ async def on_breach_over(_: Connection, event: OutboxEvent) -> None:
 
 
 async def _again(connection: Connection, item: Queued, tag: str, reason: str, *, alone: bool) -> None:
-    payout = item.payment.payout_id
+    hold = item.payment.hold_id
     blamed = alone and bool(tag) and tag not in COST_TAGS | UNPROVEN_TAGS
     seconds = _wait_seconds(tag)
-    await store.run(connection, "queue_again", payout=payout, tries=int(blamed), seconds=seconds)
+    await store.run(connection, "queue_again", hold=hold, tries=int(blamed), seconds=seconds)
     if blamed and item.attempts + 1 >= ATTEMPTS_MAX:
-        await store.run(connection, "set_state", payout=payout, state=PayableState.WITHDRAWN)
+        await store.run(connection, "set_state", hold=hold, state=PayableState.WITHDRAWN)
         await outbound.withdraw(connection, item.payable.chain, item.payment, Outcome.REFUSED, tag, reason)
         return
-    payload = {"payout_id": payout, "merchant_id": item.payment.merchant_id, "reason": reason}
-    await outbox.publish(connection, "treasury.queued", payout, payload)
+    payload = {"payout_id": item.payment.payout_id, "merchant_id": item.payment.merchant_id, "reason": reason}
+    await outbox.publish(connection, "treasury.queued", hold, payload)
 
 
 def _wait_seconds(tag: str) -> int:

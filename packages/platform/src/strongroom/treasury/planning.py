@@ -88,7 +88,7 @@ class Planner:
             return 0
         free = await coins.spendable(connection, self.settings, height)
         limit = self.settings.payouts_per_tx_max
-        chosen = rules.choose_batch(queue, free, rate, self.settings.relay_minimum, limit)
+        chosen = rules.choose_batch(rules.one_of_each_id(queue), free, rate, self.settings.relay_minimum, limit)
         await self._mark_short(connection, height, queue, chosen[0] if chosen else [])
         if chosen is None:
             return 0
@@ -105,11 +105,11 @@ class Planner:
         payments = tuple(item.payment for item in batch)
         draft = Draft(self.settings.id, SlotKind.PAYOUTS, choice.coins, payments, own, rate)
         previous = await coins.previous_txs(connection, draft)
-        payouts = [item.payout_id for item in payments]
-        with on_behalf_of(await store.request_of(connection, payouts[0])):
+        holds = [item.hold_id for item in payments]
+        with on_behalf_of(await store.request_of(connection, holds[0])):
             state = await outbound.open_slot(connection, self.settings, draft, previous)
-            _log.info("payouts planned", slot_id=state.slot.id, payouts=payouts)
-        await store.run(connection, "slotted", slot=state.slot.id, payouts=payouts)
+            _log.info("payouts planned", slot_id=state.slot.id, payouts=[item.payout_id for item in payments])
+        await store.run(connection, "slotted", slot=state.slot.id, holds=holds)
 
     async def _mark_short(
         self, connection: Connection, height: int, queue: Sequence[Queued], batch: Sequence[Queued]
@@ -119,11 +119,11 @@ class Planner:
         if not left:
             return
         held = (await coins.reserve(connection, self.settings, height)).total
-        short = [item.payment.payout_id for item in left if item.payment.amount >= held]
-        await store.set_short(connection, [i.payment.payout_id for i in left if i.payment.amount < held], short=False)
+        short = [item.payment.hold_id for item in left if item.payment.amount >= held]
+        await store.set_short(connection, [i.payment.hold_id for i in left if i.payment.amount < held], short=False)
         for row in await store.set_short(connection, short, short=True):
             payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
-            await outbox.publish(connection, "treasury.hot-short", row["payout_id"], payload)
+            await outbox.publish(connection, "treasury.hot-short", row["hold_id"], payload)
             _log.warning("hot-short", chain=self.settings.id, payout_id=row["payout_id"])
 
 
@@ -131,9 +131,9 @@ async def expire_waiting(pool: Pool, settings: ChainSettings, clock: Clock) -> i
     """Take back what waited beyond its expiry, on a chain of any family; the count."""
     async with transaction(pool) as connection:
         due = await store.due_to_expire(connection, settings.id, clock.now(), EXPIRE_BATCH)
-        for payout in due:
+        for hold in due:
             reason = "the payout expired before it could be sent: sign a new one"
-            await service.withdraw(connection, payout, Outcome.EXPIRED, EXPIRED_TAG, reason)
+            await service.withdraw(connection, hold, Outcome.EXPIRED, EXPIRED_TAG, reason)
     return len(due)
 
 

@@ -23,10 +23,10 @@ async def covered(connection: Connection, queue: Sequence[Queued]) -> list[Queue
     good: list[Queued] = []
     for asset in sorted({item.payment.asset for item in queue}):
         good += await _of_asset(connection, [item for item in queue if item.payment.asset == asset], asset)
-    kept = {item.payment.payout_id for item in good}
-    await _mark(connection, (item for item in queue if item.payment.payout_id in kept), unproven=False)
-    await _mark(connection, (item for item in queue if item.payment.payout_id not in kept), unproven=True)
-    return [item for item in queue if item.payment.payout_id in kept]
+    kept = {item.payment.hold_id for item in good}
+    await _mark(connection, (item for item in queue if item.payment.hold_id in kept), unproven=False)
+    await _mark(connection, (item for item in queue if item.payment.hold_id not in kept), unproven=True)
+    return [item for item in queue if item.payment.hold_id in kept]
 
 
 async def _of_asset(connection: Connection, queue: list[Queued], asset: str) -> list[Queued]:
@@ -39,9 +39,9 @@ async def _of_asset(connection: Connection, queue: list[Queued], asset: str) -> 
 
 
 async def _mark(connection: Connection, items: Iterable[Queued], *, unproven: bool) -> None:
-    changed = await store.set_unproven(connection, [item.payment.payout_id for item in items], unproven=unproven)
+    changed = await store.set_unproven(connection, [item.payment.hold_id for item in items], unproven=unproven)
     for row in changed:
         payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
-        await outbox.publish(connection, UNPROVEN if unproven else PROVEN, row["payout_id"], payload)
+        await outbox.publish(connection, UNPROVEN if unproven else PROVEN, row["hold_id"], payload)
         if unproven:
             _log.warning("a payout waits for the signers' own books", payout_id=row["payout_id"])

@@ -6,10 +6,10 @@ INSERT INTO treasury_payable (
     %(payout)s, %(merchant)s, %(chain)s, %(asset)s, %(amount)s, %(fee)s, %(hold)s, %(script)s, %(intent)s, %(key)s, %(signature)s,
     %(expires_at)s, %(request)s
 )
-ON CONFLICT (payout_id) DO NOTHING;
+ON CONFLICT (hold_id) DO NOTHING;
 
 -- name: request
-SELECT request_id FROM treasury_payable WHERE payout_id = %(payout)s;
+SELECT request_id FROM treasury_payable WHERE hold_id = %(hold)s;
 
 -- name: take_turn
 SELECT pg_try_advisory_xact_lock(hashtextextended('treasury ' || %(chain)s, 0)) AS mine;
@@ -23,7 +23,7 @@ LEFT JOIN treasury_trusted AS trusted
 WHERE payable.chain = %(chain)s AND payable.state = 'queued' AND payable.retry_at <= %(now)s
   AND payable.expires_at > %(margin)s AND NOT payable.merchant_id = ANY (%(owing)s::text[])
   AND payable.asset = coalesce(%(asset)s, payable.asset)
-ORDER BY payable.enqueued_at, payable.payout_id
+ORDER BY payable.enqueued_at, payable.hold_id
 LIMIT %(limit)s
 FOR UPDATE OF payable SKIP LOCKED;
 
@@ -31,13 +31,13 @@ FOR UPDATE OF payable SKIP LOCKED;
 SELECT coalesce(sum(amount), 0) AS total FROM treasury_payable WHERE chain = %(chain)s AND state = 'queued';
 
 -- name: payable
-SELECT *, solo AS alone FROM treasury_payable WHERE payout_id = %(payout)s;
+SELECT *, solo AS alone FROM treasury_payable WHERE hold_id = %(hold)s;
 
 -- name: lock
-SELECT *, solo AS alone FROM treasury_payable WHERE payout_id = %(payout)s FOR UPDATE;
+SELECT *, solo AS alone FROM treasury_payable WHERE hold_id = %(hold)s FOR UPDATE;
 
 -- name: due_to_expire
-SELECT payout_id FROM treasury_payable
+SELECT hold_id FROM treasury_payable
 WHERE chain = %(chain)s AND state = 'queued' AND expires_at <= %(now)s
 ORDER BY expires_at
 LIMIT %(limit)s
@@ -45,16 +45,16 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: slotted
 UPDATE treasury_payable SET state = 'slotted', slot_id = %(slot)s, short = false
-WHERE payout_id = ANY (%(payouts)s::text[]) AND state = 'queued';
+WHERE hold_id = ANY (%(holds)s::text[]) AND state = 'queued';
 
 -- name: set_short
-UPDATE treasury_payable SET short = %(short)s WHERE payout_id = ANY (%(payouts)s::text[]) AND short <> %(short)s
-RETURNING payout_id, merchant_id, amount;
+UPDATE treasury_payable SET short = %(short)s WHERE hold_id = ANY (%(holds)s::text[]) AND short <> %(short)s
+RETURNING hold_id, payout_id, merchant_id, amount;
 
 -- name: set_unproven
 UPDATE treasury_payable SET unproven = %(unproven)s
-WHERE payout_id = ANY (%(payouts)s::text[]) AND unproven <> %(unproven)s
-RETURNING payout_id, merchant_id, amount;
+WHERE hold_id = ANY (%(holds)s::text[]) AND unproven <> %(unproven)s
+RETURNING hold_id, payout_id, merchant_id, amount;
 
 -- name: being_signed
 -- What is planned and not in every signer's books yet, by merchant.
@@ -66,15 +66,15 @@ WHERE payable.state = 'slotted' AND slot.state = 'planned' AND payable.asset = %
 GROUP BY payable.merchant_id;
 
 -- name: set_state
-UPDATE treasury_payable SET state = %(state)s WHERE payout_id = %(payout)s;
+UPDATE treasury_payable SET state = %(state)s WHERE hold_id = %(hold)s;
 
 -- name: queue_again
 UPDATE treasury_payable
 SET state = 'queued', solo = true, attempts = attempts + %(tries)s, retry_at = now() + make_interval(secs => %(seconds)s)
-WHERE payout_id = %(payout)s AND state = 'slotted';
+WHERE hold_id = %(hold)s AND state = 'slotted';
 
 -- name: of_slot
-SELECT *, solo AS alone FROM treasury_payable WHERE slot_id = %(slot)s AND state = 'slotted' ORDER BY payout_id FOR UPDATE;
+SELECT *, solo AS alone FROM treasury_payable WHERE slot_id = %(slot)s AND state = 'slotted' ORDER BY hold_id FOR UPDATE;
 
 -- name: measure_band
 INSERT INTO treasury_band (chain, asset, held, high, above, since, measured_at)

@@ -93,6 +93,18 @@ def choose_batch(
     return None
 
 
+def one_of_each_id(queue: Sequence[Queued]) -> list[Queued]:
+    """Keep the first of the payables that share a payout id, in their order; the others wait for another chain tx.
+
+    Merchants make the ids, each for itself, and a signer's refusal names a payout by its id alone: in one chain tx two
+    of one id could not be told apart, and the refusal of one merchant's would take the other's back.
+    """
+    first: dict[str, Queued] = {}
+    for item in queue:
+        first.setdefault(item.payment.payout_id, item)
+    return list(first.values())
+
+
 def band_in_force(wanted: Band, capital: int, in_flight: int) -> Band:
     """Cut the band to the house's own capital: hot balance and what is in flight never exceed it."""
     high = max(0, min(wanted.high, capital - in_flight))

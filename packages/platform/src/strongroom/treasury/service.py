@@ -8,6 +8,7 @@ from strongroom.outbound.model import Outcome
 from strongroom.treasury import store
 from strongroom.treasury.errors import PayableBoundError, UnknownPayableError
 from strongroom.treasury.model import BandStatus, Payable, PayableState, Queued
+from strongroom_core.ids import HoldId
 
 
 async def enqueue(connection: Connection, payable: Payable) -> None:
@@ -15,9 +16,9 @@ async def enqueue(connection: Connection, payable: Payable) -> None:
     await store.insert(connection, payable)
 
 
-async def find(connection: Connection, payout_id: str) -> Queued | None:
-    """Find a payable by its payout."""
-    return await store.get(connection, payout_id)
+async def find(connection: Connection, hold_id: HoldId) -> Queued | None:
+    """Find a payable by its payout's hold."""
+    return await store.get(connection, hold_id)
 
 
 async def band_status(connection: Connection, chain: str | None = None) -> list[BandStatus]:
@@ -25,17 +26,17 @@ async def band_status(connection: Connection, chain: str | None = None) -> list[
     return await store.bands(connection, chain)
 
 
-async def withdraw(connection: Connection, payout_id: str, outcome: Outcome, tag: str, reason: str) -> bool:
+async def withdraw(connection: Connection, hold_id: HoldId, outcome: Outcome, tag: str, reason: str) -> bool:
     """Take a waiting payable back. True: its hold is released already; False: once a signer has voided it.
 
     Raises ``PayableBoundError`` where it is in a chain tx or was paid, ``UnknownPayableError``.
     """
-    queued = await store.get(connection, payout_id, lock=True)
+    queued = await store.get(connection, hold_id, lock=True)
     if queued is None:
-        message = f"no payable {payout_id}"
+        message = f"no payable of the hold {hold_id}"
         raise UnknownPayableError(message)
     if queued.state is not PayableState.QUEUED:
         message = "the payout is in a chain tx already, or was taken back before"
         raise PayableBoundError(message)
-    await store.run(connection, "set_state", payout=payout_id, state=PayableState.WITHDRAWN)
+    await store.run(connection, "set_state", hold=hold_id, state=PayableState.WITHDRAWN)
     return await outbound.withdraw(connection, queued.payable.chain, queued.payment, outcome, tag, reason)

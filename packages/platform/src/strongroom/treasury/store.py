@@ -49,9 +49,9 @@ async def insert(connection: Connection, payable: Payable) -> None:
     )
 
 
-async def request_of(connection: Connection, payout: str) -> str:
+async def request_of(connection: Connection, hold: str) -> str:
     """Read the id of the API request that brought a payable."""
-    found = await rows(connection, "request", payout=payout)
+    found = await rows(connection, "request", hold=hold)
     return str(found[0]["request_id"]) if found else ""
 
 
@@ -75,9 +75,9 @@ async def queue(
     return [_queued(row) for row in found]
 
 
-async def get(connection: Connection, payout: str, *, lock: bool = False) -> Queued | None:
-    """Read one payable."""
-    found = await rows(connection, "lock" if lock else "payable", payout=payout)
+async def get(connection: Connection, hold: str, *, lock: bool = False) -> Queued | None:
+    """Read one payable by its hold: ids of payouts are each merchant's own."""
+    found = await rows(connection, "lock" if lock else "payable", hold=hold)
     return _queued(found[0]) if found else None
 
 
@@ -86,19 +86,20 @@ async def of_slot(connection: Connection, slot: str) -> list[Queued]:
     return [_queued(row) for row in await rows(connection, "of_slot", slot=slot)]
 
 
-async def due_to_expire(connection: Connection, chain: str, now: datetime, limit: int) -> list[str]:
-    """Lock what waited beyond its expiry."""
-    return [row["payout_id"] for row in await rows(connection, "due_to_expire", chain=chain, now=now, limit=limit)]
+async def due_to_expire(connection: Connection, chain: str, now: datetime, limit: int) -> list[HoldId]:
+    """Lock what waited beyond its expiry, by the holds."""
+    due = await rows(connection, "due_to_expire", chain=chain, now=now, limit=limit)
+    return [HoldId(row["hold_id"]) for row in due]
 
 
-async def set_short(connection: Connection, payouts: Sequence[str], *, short: bool) -> list[Row]:
+async def set_short(connection: Connection, holds: Sequence[str], *, short: bool) -> list[Row]:
     """Mark payables as more than hot can cover, or not any more; those whose mark changed."""
-    return await rows(connection, "set_short", payouts=list(payouts), short=short) if payouts else []
+    return await rows(connection, "set_short", holds=list(holds), short=short) if holds else []
 
 
-async def set_unproven(connection: Connection, payouts: Sequence[str], *, unproven: bool) -> list[Row]:
+async def set_unproven(connection: Connection, holds: Sequence[str], *, unproven: bool) -> list[Row]:
     """Mark payables as more than the signers' books cover, or not any more; those whose mark changed."""
-    return await rows(connection, "set_unproven", payouts=list(payouts), unproven=unproven) if payouts else []
+    return await rows(connection, "set_unproven", holds=list(holds), unproven=unproven) if holds else []
 
 
 async def being_signed(connection: Connection, merchants: Sequence[str], asset: str) -> dict[str, int]:

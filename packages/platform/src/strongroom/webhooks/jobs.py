@@ -56,10 +56,11 @@ def make_sink(render: Renderer) -> Sink:
 def _make_fact(source: OutboxEvent, merchant_id: MerchantId, data: Mapping[str, Any]) -> Fact:
     event_id = EventId.new()
     at = source.created_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    known = _json({"id": event_id, "type": source.topic, "timestamp": at, "object_id": source.key})
+    object_id = source.payload.get("id", source.key)  # the key of a payout's events is its hold, which is the house's
+    known = _json({"id": event_id, "type": source.topic, "timestamp": at, "object_id": object_id})
     head = f'{known[:-1]},"sequence":'
     tail = f',"data":{_json(data)}}}'
-    return Fact(event_id, merchant_id, source.topic, source.key, head, tail, source.id)
+    return Fact(event_id, merchant_id, source.topic, object_id, head, tail, source.id)
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -43,12 +43,13 @@ SELECT id FROM gone;
 -- outbox event again (a worker that died before its commit was seen) makes no second fact. A delivery's id is its event's
 -- time and random head, and ten digits that tell the endpoints apart.
 WITH fact AS (
-    SELECT wanted.*, coalesce(known.last, 0) + row_number() OVER (PARTITION BY object_id ORDER BY source_event) AS sequence
+    SELECT wanted.*, coalesce(known.last, 0) + row_number() OVER (PARTITION BY merchant_id, object_id ORDER BY source_event) AS sequence
     FROM unnest(%(ids)b::text[], %(merchants)b::text[], %(types)b::text[], %(objects)b::text[], %(heads)b::text[],
                 %(tails)b::text[], %(sources)b::bigint[])
         AS wanted (id, merchant_id, type, object_id, head, tail, source_event)
     LEFT JOIN LATERAL (
-        SELECT max(sequence) AS last FROM webhook_event AS told WHERE told.object_id = wanted.object_id
+        SELECT max(sequence) AS last FROM webhook_event AS told
+        WHERE told.merchant_id = wanted.merchant_id AND told.object_id = wanted.object_id
     ) AS known ON true
     WHERE NOT EXISTS (SELECT FROM webhook_event AS told WHERE told.source_event = wanted.source_event)
 ), inserted AS (
@@ -97,16 +98,29 @@ RETURNING delivery.id, delivery.merchant_id, endpoint_id, event_id, event.type, 
 -- name: claim
 -- The lease outlives an attempt; a worker that dies with a claim leaves it to be made again (at least once). No endpoint
 -- gets more than its share of a claim, so that one slow server does not hold up the others; one that is disabled has it wait.
-WITH candidate AS (
-    SELECT id, endpoint_id, next_attempt_at FROM webhook_delivery
-    WHERE state = 'pending' AND next_attempt_at <= now() AND endpoint_id <> ALL (%(saturated)s::text[])
-      AND EXISTS (SELECT FROM webhook_endpoint AS there WHERE there.id = endpoint_id AND there.enabled)
-    ORDER BY next_attempt_at LIMIT 2000
-), ranked AS (
-    SELECT id, row_number() OVER (PARTITION BY endpoint_id ORDER BY next_attempt_at) AS place FROM candidate
+-- The endpoints that something waits for are found by steps over the index, one row each, and only then the deliveries of
+-- those that take some: what waits for the others, however much it is, is not read. Of all together about 2,000 are looked
+-- at, so that a claim costs no more where something waits everywhere.
+WITH RECURSIVE awaited AS (
+    (SELECT endpoint_id FROM webhook_delivery WHERE state = 'pending' ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT later.endpoint_id FROM webhook_delivery AS later
+        WHERE later.state = 'pending' AND later.endpoint_id > awaited.endpoint_id ORDER BY later.endpoint_id LIMIT 1
+    ) FROM awaited WHERE awaited.endpoint_id IS NOT NULL
+), candidate AS (
+    SELECT share.id FROM awaited JOIN webhook_endpoint AS there ON there.id = awaited.endpoint_id
+    CROSS JOIN LATERAL (
+        SELECT id FROM webhook_delivery
+        WHERE endpoint_id = there.id AND state = 'pending' AND next_attempt_at <= now()
+        ORDER BY next_attempt_at
+        LIMIT (SELECT greatest(1, least(%(per_endpoint)s, 2000 / (1 + count(*)))) FROM awaited)
+    ) AS share
+    WHERE there.enabled AND there.id <> ALL (%(saturated)s::text[])
 ), due AS (
-    SELECT delivery.id FROM webhook_delivery AS delivery JOIN ranked USING (id)
-    WHERE place <= %(per_endpoint)s AND state = 'pending' AND next_attempt_at <= now()
+    -- By an array: a join may be planned as a scan of the whole table.
+    SELECT delivery.id FROM webhook_delivery AS delivery
+    WHERE delivery.id = ANY (ARRAY (SELECT id FROM candidate)) AND state = 'pending' AND next_attempt_at <= now()
     ORDER BY delivery.next_attempt_at, delivery.id
     LIMIT %(limit)s
     FOR UPDATE OF delivery SKIP LOCKED

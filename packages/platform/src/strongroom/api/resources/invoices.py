@@ -43,7 +43,7 @@ async def create_invoice(
         idempotency_key=idempotency_key,
     )
     made = await services.invoices.create(wanted)
-    return _shown(services, made.invoice, made.words)
+    return views.invoice(made.view, services.settings.deployment, made.words)
 
 
 @get("/", opt={"scope": "read"}, summary="List invoices", responses=REFUSALS)

@@ -103,8 +103,10 @@ CREATE TABLE outbound_payment (
     suspense_key text,
     PRIMARY KEY (slot_id, position)
 );
-CREATE UNIQUE INDEX outbound_payment_one_slot ON outbound_payment (payout_id) WHERE open;
-CREATE INDEX outbound_payment_payout ON outbound_payment (payout_id);
+CREATE UNIQUE INDEX outbound_payment_one_slot ON outbound_payment (hold_id) WHERE open;
+CREATE INDEX outbound_payment_hold ON outbound_payment (hold_id);
+-- A signer's refusal names a payout by the merchant's id alone, so no two of a slot share one.
+CREATE UNIQUE INDEX outbound_payment_one_name ON outbound_payment (slot_id, payout_id);
 
 -- Written as `asked` before a signer is asked: from then on it may have signed, whatever we hear.
 CREATE TABLE outbound_answer (
@@ -125,13 +127,13 @@ CREATE TABLE outbound_answer (
 );
 
 CREATE TABLE outbound_void (
-    payout_id text PRIMARY KEY,
+    payout_id text NOT NULL,
     merchant_id text NOT NULL,
     chain text NOT NULL,
     slot_id text REFERENCES outbound_slot,
     amount numeric(78, 0) NOT NULL,
     fee numeric(78, 0) NOT NULL,
-    hold_id text NOT NULL,
+    hold_id text PRIMARY KEY,
     script bytea NOT NULL,
     intent bytea NOT NULL,
     public_key bytea NOT NULL,

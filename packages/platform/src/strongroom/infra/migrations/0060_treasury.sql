@@ -1,12 +1,13 @@
--- Payouts that wait for coins. The hold stands while a row is queued or slotted.
+-- Payouts that wait for coins, named by their holds: ids of payouts are each merchant's own. The hold stands while a row is
+-- queued or slotted.
 CREATE TABLE treasury_payable (
-    payout_id text PRIMARY KEY,
+    payout_id text NOT NULL,
     merchant_id text NOT NULL,
     chain text NOT NULL,
     asset text NOT NULL,
     amount numeric(78, 0) NOT NULL CHECK (amount > 0),
     fee numeric(78, 0) NOT NULL CHECK (fee >= 0),
-    hold_id text NOT NULL,
+    hold_id text PRIMARY KEY,
     script bytea NOT NULL,
     intent bytea NOT NULL,
     public_key bytea NOT NULL,
@@ -22,6 +23,7 @@ CREATE TABLE treasury_payable (
     -- The API request that brought it, so that logs can be followed from there to the signers.
     request_id text NOT NULL DEFAULT '',
     enqueued_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (merchant_id, payout_id),
     CHECK (state <> 'slotted' OR slot_id IS NOT NULL)
 );
 CREATE INDEX treasury_payable_queue ON treasury_payable (chain, enqueued_at) WHERE state = 'queued';

@@ -1,7 +1,8 @@
--- Payouts as merchants see them. Ids are made by merchants, and no two payouts of this installation share one.
+-- Payouts as merchants see them. Ids are made by merchants, each for itself: two merchants may use the same one, and neither
+-- learns of it. Within the house a payout is named by its hold, which the ledger numbers.
 CREATE TABLE payout (
     merchant_id text NOT NULL,
-    id text NOT NULL UNIQUE,
+    id text NOT NULL,
     number bigint GENERATED ALWAYS AS IDENTITY,
     kind text NOT NULL CHECK (kind IN ('payment', 'withdrawal', 'refund')),
     asset text NOT NULL,

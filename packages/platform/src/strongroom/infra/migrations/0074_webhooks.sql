@@ -26,7 +26,7 @@ CREATE TABLE webhook_event (
     body text NOT NULL,
     source_event bigint NOT NULL UNIQUE REFERENCES outbox_event (id),
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (object_id, sequence)
+    UNIQUE (merchant_id, object_id, sequence)
 );
 CREATE INDEX webhook_event_merchant ON webhook_event (merchant_id, id);
 CREATE TRIGGER webhook_event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON webhook_event
@@ -48,7 +48,7 @@ CREATE TABLE webhook_delivery (
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (endpoint_id, event_id)
 );
-CREATE INDEX webhook_delivery_due ON webhook_delivery (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX webhook_delivery_due ON webhook_delivery (endpoint_id, next_attempt_at) WHERE state = 'pending';
 CREATE INDEX webhook_delivery_merchant ON webhook_delivery (merchant_id, id);
 CREATE TRIGGER webhook_delivery_wake AFTER INSERT OR UPDATE OF state ON webhook_delivery
     FOR EACH STATEMENT EXECUTE FUNCTION notify_channel('webhooks');

@@ -29,9 +29,9 @@ ORDER BY slot.id;
 SELECT EXISTS (
     SELECT FROM outbound_version AS version
     WHERE version.txid = %(txid)s AND (
-        SELECT array_agg(payment.payout_id ORDER BY payment.payout_id) FROM outbound_payment AS payment
+        SELECT array_agg(payment.hold_id ORDER BY payment.hold_id) FROM outbound_payment AS payment
         WHERE payment.slot_id = version.slot_id
-    ) IS DISTINCT FROM %(payouts)s::text[]
+    ) IS DISTINCT FROM %(holds)s::text[]
 ) AS found;
 
 -- name: to_measure

@@ -121,8 +121,8 @@ async def handovers(connection: Connection, slot: SlotId) -> list[Handover]:
 
 async def planned_for_others(connection: Connection, draft: SafeDraft, built: SafeBuilt) -> bool:
     """Whether the very same Safe transaction was planned before, for other payouts."""
-    payouts = sorted(payment.payout_id for payment in draft.payments)
-    found = await rows(connection, "planned_for_others", txid=built.hash_text, payouts=payouts)
+    holds = sorted(payment.hold_id for payment in draft.payments)
+    found = await rows(connection, "planned_for_others", txid=built.hash_text, holds=holds)
     return bool(found[0]["found"])
 
 

@@ -62,11 +62,11 @@ def halt(
 def resume(
     reason: Annotated[str, typer.Argument(help="Kept on record.")],
     *,
-    what: Annotated[stops.Stop, typer.Option("--what", help="Which stop to clear, as `status` names it.")] = (
-        stops.Stop.PAYOUTS
-    ),
+    what: Annotated[
+        str, typer.Option("--what", help=f"Which stop to clear, as `status` names it: {', '.join(stops.Stop)}.")
+    ] = stops.Stop.PAYOUTS,
     chain: Annotated[
-        str, typer.Option("--chain", help="Of one chain only: its CAIP-2 id, as `status` names it.")
+        str, typer.Option("--chain", help="For whom, as `status` shows it: a chain's CAIP-2 id; * is everyone.")
     ] = EVERYONE,
     config: Config = None,
     directory: Folder = DEFAULT_FOLDER,
@@ -75,19 +75,20 @@ def resume(
 
     async def body() -> int:
         settings = settings_of(config, directory)
-        if what is stops.Stop.PAYOUTS and chain == EVERYONE:
+        if what == stops.Stop.PAYOUTS and chain == EVERYONE:
             return await _let_payouts_go_on(settings, directory, reason)
-        name = EVERYONE if chain == EVERYONE else chain_by_id(chain).name
+        # What stands is cleared by its texts, before they are asked to mean something to this release.
         if not await _clear(settings, what, reason, chain):
+            name = EVERYONE if chain == EVERYONE else chain_by_id(chain).name
             message = f"{what} is not stopped for {name}; `strongroom status` names what is, and for whom"
             raise NotStoppedError(message)
-        out.print(f"The stop of {what} for {name} is cleared.")
+        out.print(f"The stop of {what} for {chain} is cleared.", markup=False)
         return 0
 
     run(body())
 
 
-async def _clear(settings: Settings, what: stops.Stop, reason: str, scope: str) -> bool:
+async def _clear(settings: Settings, what: str, reason: str, scope: str) -> bool:
     async with transaction_as(settings, "worker") as connection:
         return await stops.clear_stop(connection, what, reason, operator_name(), scope)
 

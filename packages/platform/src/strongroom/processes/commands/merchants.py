@@ -117,7 +117,7 @@ def invoice_create(
                 await book.refresh(connection)
             writer = invoices.InvoiceWriter(pool, invoices.InvoiceDesk(settings, book), SystemClock())
             made = await writer.create(request)
-        print_object(invoices.merchant_view(made.invoice, settings), as_json=as_json)
+        print_object(dict(made.view), as_json=as_json)
 
     run(body())
 

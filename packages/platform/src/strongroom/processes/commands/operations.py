@@ -1,8 +1,7 @@
-"""`status` and `reconcile`: how the whole of it is."""
+"""`status`: how the whole of it is."""
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +10,10 @@ from strongroom.demo.environment import DEFAULT_FOLDER, Environment
 from strongroom.demo.leftovers import read_records
 from strongroom.infra import stops
 from strongroom.infra.clock import SystemClock
-from strongroom.infra.database import Connection, make_pool
+from strongroom.infra.database import Connection
 from strongroom.infra.settings import ChainSettings, Settings
 from strongroom.ledger import service as ledger
 from strongroom.ledger.model import Account, AccountType
-from strongroom.outbound import jobs as outbound
 from strongroom.outbound import service as payouts_out
 from strongroom.outbound.model import WaitingVoid
 from strongroom.processes.commands import covered, evm, signers
@@ -23,7 +21,6 @@ from strongroom.processes.commands.context import (
     AsJson,
     Config,
     Folder,
-    out,
     print_json,
     print_table,
     run,
@@ -33,8 +30,6 @@ from strongroom.processes.commands.context import (
 from strongroom.proofs import service as proofs
 from strongroom.proofs.model import Difference, Unproven
 from strongroom.rates import service as rates
-from strongroom.reconciliation import service as reconciliation
-from strongroom.reconciliation.model import Report
 from strongroom.treasury import service as treasury
 from strongroom.treasury.model import BandStatus
 from strongroom.wallets import service as wallets
@@ -42,7 +37,6 @@ from strongroom.wallets.model import Holdings, KeySetKind
 from strongroom_core.amounts import Amount
 from strongroom_core.assets import Asset, asset_by_id
 
-UNCLEAN: Final = 1
 _HOUSE: Final = (
     AccountType.HOUSE_CAPITAL,
     AccountType.HOUSE_FEES,
@@ -73,25 +67,6 @@ def status(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json
         for title, rows in report.items():
             columns = tuple(rows[0]) if rows else ()
             print_table(title.capitalize(), columns, [tuple(row.values()) for row in rows])
-
-    run(body())
-
-
-def reconcile(*, config: Config = None, directory: Folder = DEFAULT_FOLDER, as_json: AsJson = False) -> None:
-    """Compare books, chain and the signers' journals; every difference is named, and the exit code tells."""
-
-    async def body() -> int:
-        settings = settings_of(config, directory)
-        async with AsyncExitStack() as stack:
-            pool = await stack.enter_async_context(make_pool(settings.dsn("auditor"), size=2, name="reconcile"))
-            nodes = reconciliation.connect_nodes(settings)
-            for node in nodes.values():
-                stack.push_async_callback(node.close)
-            report = await reconciliation.compare(settings, pool, nodes, outbound.connect_signers(settings.signers))
-        async with transaction_as(settings, "worker") as connection:
-            await reconciliation.record(connection, report)
-        _print_report(report, as_json=as_json)
-        return 0 if report.clean else UNCLEAN
 
     run(body())
 
@@ -220,27 +195,3 @@ def _void_row(void: WaitingVoid) -> dict[str, Any]:
 
 def _signed(asset: Asset, units: int) -> str:
     return f"{'-' if units < 0 else ''}{Amount(asset, abs(units))}"
-
-
-def _print_report(report: Report, *, as_json: bool) -> None:
-    rows = [
-        {
-            "difference": item.name.value,
-            "explained": item.explained,
-            "asset": item.asset,
-            "expected": str(item.expected),
-            "found": str(item.found),
-            "detail": item.detail,
-        }
-        for item in report.differences
-    ]
-    if as_json:
-        facts = {"clean": report.clean, "chains": report.chains, "journal_rows": report.journal_rows}
-        print_json(facts | {"differences": rows, "relayers": evm.gas_rows(report)})
-        return
-    if relayers := evm.gas_rows(report):
-        print_table("Relayers", tuple(relayers[0]), [tuple(row.values()) for row in relayers])
-    if rows:
-        print_table("Differences", tuple(rows[0]), [tuple(row.values()) for row in rows])
-    verdict = "Books, chain and journals agree." if report.clean else "They do NOT agree: somebody has to look."
-    out.print(f"{verdict} {report.journal_rows} journal rows verified, {report.chains} chain(s).")

@@ -27,6 +27,7 @@ from strongroom.treasury.ethereum import rules
 from strongroom.treasury.ethereum.model import Bound, Cover, Screened
 from strongroom.treasury.model import Queued
 from strongroom.treasury.planning import BATCH_WAIT, EXPIRY_MARGIN, QUEUE_BATCH
+from strongroom.treasury.rules import one_of_each_id
 from strongroom_core.assets import asset_by_id
 
 _log = structlog.get_logger(__name__)
@@ -99,7 +100,7 @@ class SafePlanner:
         if not queue:
             return 0
         covers = await self._covers(connection, view, {item.payment.asset for item in queue})
-        batch, screened = await self._screened(queue, covers)
+        batch, screened = await self._screened(one_of_each_id(queue), covers)
         await self._mark_short(connection, queue, batch, covers)
         for item, why in screened.refused:
             await self._refuse(connection, item, why)
@@ -126,7 +127,7 @@ class SafePlanner:
         for item in self.settings.held_assets:
             owing = await ledger.owing(connection, item.asset)
             queue += await store.queue(connection, chain, now, now + EXPIRY_MARGIN, owing, QUEUE_BATCH, item.id)
-        queue.sort(key=lambda item: (item.enqueued_at, item.payment.payout_id))
+        queue.sort(key=lambda item: (item.enqueued_at, item.payment.hold_id))
         if len(queue) >= self.settings.payouts_per_tx_max:
             return queue
         return queue if queue and queue[0].enqueued_at <= now - self.batch_wait else []
@@ -206,35 +207,36 @@ class SafePlanner:
         return await self.safes.would_fail(draft)
 
     async def _refuse(self, connection: Connection, item: Queued, why: str) -> None:
-        payout = item.payment.payout_id
         reason = f"the chain would refuse this payment ({why}): check the destination"
-        _log.warning("a payout fails in simulation", payout_id=payout, reason=why)
-        await service.withdraw(connection, payout, Outcome.REFUSED, REFUSED_TAG, reason)
+        _log.warning("a payout fails in simulation", payout_id=item.payment.payout_id, reason=why)
+        await service.withdraw(connection, item.payment.hold_id, Outcome.REFUSED, REFUSED_TAG, reason)
 
     async def _open(
         self, connection: Connection, batch: Sequence[Queued], draws: tuple[Portion, ...], nonce: int
     ) -> None:
         payments = tuple(item.payment for item in batch)
-        payouts = [item.payout_id for item in payments]
+        holds = [item.hold_id for item in payments]
         draft = SafeDraft(self.settings.id, SlotKind.PAYOUTS, nonce, payments, draws)
         if await safes.is_mistakable(connection, self.settings, draft):
             # The payouts go at the next nonce; this one is used up by the Safe's empty call to itself.
             await safes.open_slot(connection, self.settings, SafeDraft(self.settings.id, SlotKind.CANCEL, nonce))
             return
-        with on_behalf_of(await store.request_of(connection, payouts[0])):
+        with on_behalf_of(await store.request_of(connection, holds[0])):
             state = await safes.open_slot(connection, self.settings, draft)
-            _log.info("payouts planned", slot_id=state.slot.id, nonce=nonce, payouts=payouts)
-        await store.run(connection, "slotted", slot=state.slot.id, payouts=payouts)
+            _log.info(
+                "payouts planned", slot_id=state.slot.id, nonce=nonce, payouts=[item.payout_id for item in payments]
+            )
+        await store.run(connection, "slotted", slot=state.slot.id, holds=holds)
 
     async def _mark_short(
         self, connection: Connection, queue: Sequence[Queued], batch: Sequence[Queued], covers: Mapping[str, Cover]
     ) -> None:
-        short = {item.payment.payout_id for item in rules.short(queue, batch, covers)}
-        others = [item.payment.payout_id for item in queue if item.payment.payout_id not in short]
+        short = {item.payment.hold_id for item in rules.short(queue, batch, covers)}
+        others = [item.payment.hold_id for item in queue if item.payment.hold_id not in short]
         await store.set_short(connection, others, short=False)
         for row in await store.set_short(connection, sorted(short), short=True):
             payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
-            await outbox.publish(connection, "treasury.hot-short", row["payout_id"], payload)
+            await outbox.publish(connection, "treasury.hot-short", row["hold_id"], payload)
             _log.warning("hot-short", chain=self.settings.id, payout_id=row["payout_id"])
 
 

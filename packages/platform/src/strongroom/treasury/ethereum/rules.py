@@ -44,11 +44,11 @@ def choose(queue: Sequence[Queued], covers: Mapping[str, Cover], limit: int) -> 
 
 def short(queue: Sequence[Queued], batch: Sequence[Queued], covers: Mapping[str, Cover]) -> list[Queued]:
     """Find what is left because it is not covered; what only waits for a turn is not short."""
-    used, chosen = needed(batch), {item.payment.payout_id for item in batch}
+    used, chosen = needed(batch), {item.payment.hold_id for item in batch}
     return [
         item
         for item in queue
-        if item.payment.payout_id not in chosen
+        if item.payment.hold_id not in chosen
         and used.get(item.payment.asset, 0) + item.payment.amount > covers[item.payment.asset].total
     ]
 
