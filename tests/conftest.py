@@ -4,6 +4,7 @@ pytest_plugins = [
     "tests.fixtures.sockets",
     "tests.fixtures.scratch",
     "tests.fixtures.order",
+    "tests.fixtures.examples",
     "tests.fixtures.postgres",
     "tests.fixtures.bitcoin",
     "tests.fixtures.ethereum",

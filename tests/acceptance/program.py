@@ -15,7 +15,7 @@ from typing import Any
 STRONGROOM = (sys.executable, "-m", "strongroom.processes.cli")
 SIGNER = (sys.executable, "-m", "strongroom_signer.cli")
 MERCHANT = (sys.executable, "-m", "strongroom_client.cli")
-SECONDS = 150.0
+SECONDS = 300.0
 
 
 def run(
@@ -65,7 +65,7 @@ class Up:
     def interrupt(self) -> int:
         """Ctrl-C, and the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(SECONDS)
 
     def end(self) -> None:
         """Whatever the test did: nothing stays."""
@@ -73,7 +73,7 @@ class Up:
             run(*STRONGROOM, "down", "--dir", str(self.folder))
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(30)
+        self.process.wait(60)
 
     def config(self) -> tuple[str, str]:
         return ("--config", str(self.folder / "strongroom.toml"))

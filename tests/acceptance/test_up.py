@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -20,12 +21,11 @@ import pytest
 from strongroom_client.api import Api
 from strongroom_client.transport import Transport
 from tests.acceptance.devnet import balance, rpc, safe_nonce, safes, token, transfer_topics
-from tests.acceptance.program import MERCHANT, SIGNER, STRONGROOM, Up, processes_of, run, wait_until
+from tests.acceptance.program import MERCHANT, SECONDS, SIGNER, STRONGROOM, Up, processes_of, run, wait_until
 
 READY = "Up after"
+REST = 3  # so many looks in a row find the same
 AFTER_SIGNING = {"signed", "broadcast", "confirmed", "final"}
-# Of a second start. Measured: 3.2 and 3.5 s with two cores to itself, 8 to 10 s on two cores with ten others at work.
-SECONDS_TO_READY = 15.0
 
 
 @contextlib.contextmanager
@@ -38,14 +38,17 @@ def up(folder: Path) -> Iterator[Up]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_an_environment_over_its_whole_life(
     scratch: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     folder = scratch / "up"
     keys = interrupted_during_set_up(folder)
-    before = completed_halted_and_mended(folder, keys)
-    record_testsuite_property("seconds to ready of a second start", found_as_it_was(folder, before))
+    before, first_start = completed_halted_and_mended(folder, keys)
+    second_start = found_as_it_was(folder, before)
+    # Nothing is set up again: 3 s instead of half a minute on a machine of one's own, where `make bench` measures it.
+    assert second_start < first_start
+    record_testsuite_property("seconds to ready of a second start", second_start)
 
 
 def interrupted_during_set_up(folder: Path) -> dict[str, str]:
@@ -56,9 +59,11 @@ def interrupted_during_set_up(folder: Path) -> dict[str, str]:
     return dict(first.facts()["accounts"])
 
 
-def completed_halted_and_mended(folder: Path, keys: dict[str, str]) -> dict[str, Any]:
+def completed_halted_and_mended(folder: Path, keys: dict[str, str]) -> tuple[dict[str, Any], float]:
+    start = time.monotonic()
     with up(folder) as second:
         second.wait_for(READY)
+        seconds = time.monotonic() - start
         assert second.facts()["accounts"] == keys
         nobody_else_can_read(folder)
         secrets_are_in_files_only(folder)
@@ -73,11 +78,11 @@ def completed_halted_and_mended(folder: Path, keys: dict[str, str]) -> dict[str,
         before = settled(second)
         answer = run(*STRONGROOM, "down", "--dir", str(folder))
         assert answer.returncode == 0, answer.stderr
-        assert second.process.wait(30) == 0
+        assert second.process.wait(SECONDS) == 0
         assert processes_of(folder) == []
         ports = json.loads((folder / "environment.json").read_text())["ports"].values()
         assert not any(is_open(port) for port in ports)
-    return before
+    return before, seconds
 
 
 def found_as_it_was(folder: Path, before: dict[str, Any]) -> float:
@@ -85,15 +90,14 @@ def found_as_it_was(folder: Path, before: dict[str, Any]) -> float:
     with up(folder) as third:
         third.wait_for(READY)
         seconds = time.monotonic() - start
-        assert seconds < SECONDS_TO_READY
         assert not third.said("The shopper pays")
         the_node_counts_what_was_paid_in_tokens(third)
         after = state_of(third)
         assert {name: value for name, value in after.items() if value != before[name]} == {}
         assert third.ask("reconcile")["clean"] is True
         third.process.kill()
-        third.process.wait(10)
-        wait_until(lambda: processes_of(folder) == [], "nothing left of a killed `up`", 60)
+        third.process.wait(SECONDS)
+        wait_until(lambda: processes_of(folder) == [], "nothing left of a killed `up`")
     return seconds
 
 
@@ -130,7 +134,7 @@ def settled(running: Up) -> dict[str, Any]:
         states.append(state_of(running))
         paid = {item["status"] for item in states[-1]["payouts"]} == {"final"}
         credited = {item["state"] for item in states[-1]["deposits"]} == {"credited"}
-        return paid and credited and states[-1] == states[-2]
+        return paid and credited and len(states) > REST and all(state == states[-1] for state in states[-REST:])
 
     wait_until(at_rest, "nothing is on its way any more")
     return states[-1]
@@ -161,11 +165,14 @@ def signing_halts_and_a_hand_resumes_it(running: Up) -> None:
 
 
 def one_request_is_followed_from_the_api_to_both_signers(running: Up, payout: str) -> None:
-    logs = {file.stem: file.read_text().splitlines() for file in (running.folder / "log").glob("*.log")}
-    taken = next(json.loads(row) for row in logs["api"] if "payout taken" in row and payout in row)
+    def log_of(process: str) -> str:
+        return (running.folder / "log" / f"{process}.log").read_text()
+
+    taken = next(json.loads(row) for row in log_of("api").splitlines() if "payout taken" in row and payout in row)
     assert taken["request_id"].startswith("req_")
     for process in ("worker", "treasury", "signer-a", "signer-b"):
-        assert any(taken["request_id"] in row for row in logs[process]), process
+        there = functools.partial(lambda name: taken["request_id"] in log_of(name), process)
+        wait_until(there, f"the request in the log of {process}")
 
 
 def a_token_is_made_shown_and_revoked(running: Up) -> None:

@@ -48,7 +48,7 @@ class EvmHouse:
         """Call the API as the seller; its JSON."""
         headers = {"Authorization": f"Bearer {self.token}"}
         answer = httpx.request(
-            method, f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=20, **options
+            method, f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=60, **options
         )
         assert answer.is_success, answer.text
         return answer.json()
@@ -95,7 +95,8 @@ class EvmHouse:
     def _offered(self) -> bool:
         headers = {"Authorization": f"Bearer {self.token}"}
         body = {"amount": "5", "currency": "EUR", "asset": "USDT"}
-        return httpx.post(f"{self.base_url}/v1/invoices", headers=headers, json=body, trust_env=False).is_success
+        url = f"{self.base_url}/v1/invoices"
+        return httpx.post(url, headers=headers, json=body, trust_env=False, timeout=60).is_success
 
 
 def chain_of(house: EthereumHouse, usdt: bytes, usdc: bytes) -> ChainSettings:

@@ -23,7 +23,7 @@ from tests.fixtures.postgres import Database
 
 PROCESSES = ("worker", "watcher", "api")
 BAKERY, FLORIST, STRANGER = "Bakery", "Florist", "Stranger"
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 CONFIRMATIONS = 2
 RATES = {"BTC/EUR": "43000"}
 
@@ -42,7 +42,7 @@ class House:
         """Call the API as a merchant; its JSON."""
         headers = {"Authorization": f"Bearer {self.sellers[seller].token}"}
         answer = httpx.request(
-            method, f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=20, **options
+            method, f"{self.base_url}{path}", headers=headers, trust_env=False, timeout=60, **options
         )
         assert answer.is_success, answer.text
         return answer.json()

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.accessibility import check_page
 from tests.browser.house import House
-from tests.browser.watched import DESKTOP, TIMEOUT_MS, Visit
+from tests.browser.watched import DESKTOP, Visit
 
 pytestmark = pytest.mark.browser
 
@@ -137,7 +137,7 @@ def test_news_are_spoken_by_a_live_region_that_stays_on_the_page(house: House, v
     )
     house.pay(invoice)
     seen = page.page.get_by_role("status").filter(has_text="Payment seen")
-    expect(seen).to_have_count(1, timeout=TIMEOUT_MS)
+    expect(seen).to_have_count(1)
     assert seen.evaluate("element => element.known === true")
 
 
@@ -158,9 +158,9 @@ def test_the_countdown_follows_the_servers_time_whatever_the_machines_clock_says
     invoice = house.invoice(expires_in_seconds=600)
     page = visit(f"/checkout/{invoice['id']}")
     page.page.evaluate("Date.now = () => 0")
-    page.text("#left", re.compile(r"^9:[345]\d$"))
+    page.text("#left", re.compile(r"^[789]:\d\d$"))
     first = page.page.locator("#left").inner_text()
-    expect(page.page.locator("#left")).not_to_have_text(first, timeout=TIMEOUT_MS)
+    expect(page.page.locator("#left")).not_to_have_text(first)
 
 
 def test_without_javascript_the_page_says_all_and_loads_itself_again(house: House, visit: Visit):

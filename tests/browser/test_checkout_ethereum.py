@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +22,7 @@ from strongroom_core.assets import DEVNET
 from tests.browser.accessibility import check_page
 from tests.browser.conftest import aside
 from tests.browser.ethereum import EvmHouse, open_evm_house
+from tests.browser.house import READY_SECONDS
 from tests.browser.watched import DESKTOP, Visit, open_page
 from tests.fixtures.ethereum_house import EthereumHouse, text
 from tests.fixtures.platform import make_seller
@@ -194,8 +197,12 @@ def test_while_the_token_is_not_at_par_nobody_is_asked_to_pay(
 
 
 def test_a_running_platform_serves_its_gauges(evm_house: EvmHouse):
-    told = httpx.get(f"{evm_house.metrics_url}/metrics", trust_env=False).text
-    assert f'strongroom_chain_status{{chain="{DEVNET.id}",status="ok"}} 1.0' in told
+    told, end = "", time.monotonic() + READY_SECONDS
+    while f'strongroom_chain_status{{chain="{DEVNET.id}",status="ok"}} 1.0' not in told:
+        assert time.monotonic() < end, told
+        with contextlib.suppress(httpx.TransportError):  # the API is there already, and the worker perhaps not yet
+            told = httpx.get(f"{evm_house.metrics_url}/metrics", trust_env=False, timeout=60).text
+        time.sleep(0.2)
     assert f'strongroom_chain_height{{chain="{DEVNET.id}"}}' in told
     assert f'strongroom_par{{asset="{asset_of(evm_house.usdt)}",par="USD"}}' in told
     assert evm_house.token not in told

@@ -11,9 +11,10 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000  # a page is there in a second; on a crowded machine everything takes longer
 PHONE = (390, 844)
 DESKTOP = (1280, 860)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def find_chromium() -> str:
@@ -46,7 +47,7 @@ class WatchedPage:
 
     def text(self, selector: str, expected: Any) -> None:
         """Wait until an element says what is expected."""
-        expect(self.page.locator(selector)).to_contain_text(expected, timeout=TIMEOUT_MS)
+        expect(self.page.locator(selector)).to_contain_text(expected)
 
     def headline(self, expected: Any) -> None:
         """Wait until the page's news is what is expected."""
@@ -77,6 +78,7 @@ def open_page(
     )
     if cookies:
         context.add_cookies(cookies)
+    context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
     watched = WatchedPage(page, context, base_url)
     page.on("console", watched.hear)

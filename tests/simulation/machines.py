@@ -1,4 +1,4 @@
-"""How every machine is run: a number of random histories on a real database."""
+"""How every machine is run: a number of histories on a real database, the same ones in each run (fixtures.examples)."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ from tests.unit.signer.kit import ASSET, DEPLOYMENT, KEYS, SATS
 
 Seen = TypeVar("Seen")
 RATES = {"BTC/EUR": "50000"}
+READY_TRIES = 900  # a tenth of a second and an answer each
 OURS = {"hot": ("A", "B", "R"), "cold": ("C1", "C2", "C3")}
 IDENTITIES = {name: bytes(KEYS[name].identity.verify_key) for name in ("A", "B")}
 
@@ -146,7 +147,7 @@ def _use_keys_of_signers(config: Path) -> None:
 
 async def _wait_until_ready(url: str, log: Path) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(200):
+        for _ in range(READY_TRIES):
             try:
                 if (await client.get(f"{url}/readyz")).status_code == 200:
                     return

@@ -20,7 +20,7 @@ from tests.fixtures.bitcoin import MINER_WALLET, MiningNode
 from tests.fixtures.postgres import Database
 
 CHAIN = BITCOIN_REGTEST.id
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 def settings_for(node: MiningNode, *, zmq: bool = True, **overrides: Any) -> ChainSettings:

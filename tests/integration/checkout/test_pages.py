@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from strongroom.checkout.events import HEARTBEAT_SECONDS
 from tests.fixtures.postgres import Database
 from tests.integration.api.stage import Stage, open_stage
 
@@ -22,6 +23,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
+PATIENCE_SECONDS = 60
 UNKNOWN = ("inv_01m81ab1hgwdg3hdrdz6p2w6bj", "inv_none", "pay_01m81ab1hgwdg3hdrdz6p2w6bj", "%00", "..%2f..")
 
 
@@ -120,12 +122,12 @@ async def test_the_stream_tells_the_state_at_once_and_each_change_as_it_happens(
         assert stream.headers["content-type"].startswith("text/event-stream")
         assert stream.headers["cache-control"] == "no-store"
         events = events_of(stream.aiter_lines())
-        assert (await asyncio.wait_for(anext(events), 5))["status"] == "new"
+        assert (await asyncio.wait_for(anext(events), PATIENCE_SECONDS))["status"] == "new"
         async with stage.client() as merchant:
             assert (await merchant.post(f"/v1/invoices/{made['id']}/cancel")).is_success
         told = time.monotonic()
-        changed = await asyncio.wait_for(anext(events), 5)
-        assert time.monotonic() - told < 2
+        changed = await asyncio.wait_for(anext(events), PATIENCE_SECONDS)
+        assert time.monotonic() - told < HEARTBEAT_SECONDS / 2, "it was told of no sooner than the next heartbeat"
         assert (changed["status"], changed["page"]["headline"]) == ("invalid", "This invoice was cancelled")
 
 
@@ -133,7 +135,7 @@ async def test_an_open_stream_hears_nothing_of_other_invoices(stage: Stage):
     mine, other = await invoice(stage), await invoice(stage)
     async with stage.client("") as client, client.stream("GET", f"/checkout/{mine['id']}/events") as stream:
         events = events_of(stream.aiter_lines())
-        await asyncio.wait_for(anext(events), 5)
+        await asyncio.wait_for(anext(events), PATIENCE_SECONDS)
         async with stage.client() as merchant:
             assert (await merchant.post(f"/v1/invoices/{other['id']}/cancel")).is_success
         with pytest.raises(TimeoutError):
@@ -148,8 +150,9 @@ async def test_the_process_stops_at_once_while_pages_are_open(pg: Database, tmp_
             stream = await client.send(request, stream=True)
             events = events_of(stream.aiter_lines())
             assert (await anext(events))["status"] == "new"
-            begun = time.monotonic()
-        assert time.monotonic() - begun < 4, "an open page kept the process from stopping"
-        with pytest.raises(StopAsyncIteration):
+        with pytest.raises(StopAsyncIteration):  # ended by the process, and not cut off with it
             await anext(events)
-        assert "exception" not in opened.log.read_text(encoding="utf-8").lower()
+    log = opened.log.read_text(encoding="utf-8").lower()
+    assert "shutting down" in log
+    assert "refused to gracefully stop" not in log, "an open page kept the process from stopping"
+    assert "exception" not in log

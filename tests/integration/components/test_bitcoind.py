@@ -76,13 +76,15 @@ def test_a_new_block_is_published(bitcoin_node: MiningNode) -> None:
         subscriber.connect(bitcoin_node.zmq_url)
         subscriber.subscribe(b"hashblock")
         subscriber.rcvtimeo = 500
-        for _ in range(20):  # a subscription takes a moment to arrive
-            block = bitcoin_node.mine()[0]
+        mined: set[str] = set()
+        for _ in range(60):  # a subscription takes a moment to arrive
+            mined.add(bitcoin_node.mine()[0])
             try:
                 topic, body, _ = subscriber.recv_multipart()
             except zmq.Again:
                 continue
-            assert (topic, body.hex()) == (b"hashblock", block)
+            assert topic == b"hashblock"
+            assert body.hex() in mined  # perhaps not the last one: it too may have been a moment on its way
             return
     pytest.fail("no block was published")
 
@@ -96,7 +98,7 @@ def test_it_listens_on_the_loopback_address_only(bitcoin_node: MiningNode) -> No
 
 def test_txindex_finds_any_chain_tx(make_bitcoin_node: NodeFactory) -> None:
     node = make_bitcoin_node(txindex=True)
-    assert node.rpc("getindexinfo")["txindex"]["synced"] in (True, False)
+    assert node.rpc("getindexinfo")["txindex"]["synced"]  # the fixture has waited for it
     coinbase = node.rpc("getblock", node.rpc("getblockhash", 1))["tx"][0]
     assert node.rpc("getrawtransaction", coinbase)
 

@@ -13,7 +13,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.sockets import OutsideConnectionError
 
 
-def _wait(condition: Callable[[], bool], seconds: float = 10) -> None:
+def _wait(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -39,7 +39,7 @@ def test_what_was_committed_survives_a_killed_server(cluster: PostgresCluster) -
     pid = cluster.server_pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: cluster.server_pid() is None, 10)
+    assert wait_until(lambda: cluster.server_pid() is None, 60)
     _abandon(cluster)
     again = PostgresCluster(cluster.data_dir, cluster.port)
     again.start()
@@ -70,7 +70,7 @@ def test_a_stale_pid_file_that_names_a_living_stranger_does_not_stop_the_start(c
     # A process of the same user, so that PostgreSQL itself would refuse.
     owner = cluster.data_dir.stat().st_uid
     switch = ["setpriv", f"--reuid={owner}", "--clear-groups"] if os.geteuid() == 0 else []
-    with subprocess.Popen([*switch, "sleep", "60"]) as stranger:
+    with subprocess.Popen([*switch, "sleep", "600"]) as stranger:
         record.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n", encoding="utf-8")
         assert cluster.server_pid() is None
         cluster.start()

@@ -177,7 +177,11 @@ def test_too_little_gas_fails_the_whole_chain_tx_and_never_one_item_silently(dep
         assert gas_used(receipt) + SWEEP_RESERVE_GAS // 2 < estimate < gas_used(receipt) + 2 * SWEEP_RESERVE_GAS
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     caller=addresses,
     calls=st.lists(

@@ -168,7 +168,7 @@ async def test_two_transactions_that_break_it_together_are_noticed_by_the_next_l
         # Each takes the spare 20 for itself, and neither sees the other: different rows are locked.
         async with one.transaction(), two.transaction():
             await service.post(one, [entry("d1", move(HOT, available(BOB), 20))])
-            await asyncio.wait_for(service.post(two, [entry("out", move(CAPITAL, FEES, 20))]), 10)
+            await asyncio.wait_for(service.post(two, [entry("out", move(CAPITAL, FEES, 20))]), 60)
         assert await standing(one) == []
         async with one.transaction():
             await service.judge_all(one)
@@ -185,7 +185,7 @@ async def test_who_waits_for_another_to_tell_looks_again(pg: Database) -> None:
             waiting = asyncio.create_task(post(two, entry("out", move(CAPITAL, COLD, 30))))
             await asyncio.sleep(0.3)
             assert not waiting.done()
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
         assert await standing(one) == [(BreachKind.HOT_UNCOVERED, 37)]
 
 

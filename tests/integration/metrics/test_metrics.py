@@ -29,7 +29,7 @@ from tests.integration.invoices.shop import Shop, open_shop
 
 CHAIN = DEVNET.id
 RELAYER = "11" * 20
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def with_metrics(settings: Settings, port: int, host: str = "127.0.0.1") -> Sett
 
 async def scrape(port: int) -> dict[tuple[str, tuple[str, ...]], float]:
     """Every gauge by its name and its labels' values."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         answer = await client.get(f"http://127.0.0.1:{port}/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
@@ -153,7 +153,7 @@ async def test_a_worker_serves_its_gauges_on_loopback_and_no_secret_with_them(pg
         file.write(f"[metrics]\nport = {port}\n")
     with running("worker", config, log):
         found = await scraped(port, log)
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     assert found["metrics_age", ()] >= 0
     password = (pg.cluster.passwords_dir / "worker").read_text(encoding="utf-8").strip().rpartition(":")[2]

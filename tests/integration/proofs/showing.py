@@ -19,7 +19,7 @@ from strongroom_core.messages import JournalRequest, JournalRows
 from tests.integration.outbound.world import Shop, World, invoice_addresses
 from tests.unit.signer.kit import CHAIN
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 
 
 async def wait_until(done: Callable[[], Awaitable[bool]]) -> None:

@@ -20,7 +20,7 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("points", [POINTS[:10], pytest.param(POINTS[10:], marks=pytest.mark.long)])
 async def test_whatever_step_dies_every_deposit_is_told_to_each_signer_once(
     world: World, points: list[tuple[str, str, int]]

@@ -242,7 +242,7 @@ async def test_ranges_that_an_endpoint_refuses_are_read_in_parts(world: SafeWorl
     await showing.until(PROVEN)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_whatever_step_dies_every_sweep_is_told_to_each_signer_once(
     world: SafeWorld, showing: EvmShowing
 ) -> None:

@@ -17,7 +17,7 @@ from strongroom_signer import host, keyfile
 from strongroom_signer.enrolment import render
 from strongroom_signer.files import write_private
 from strongroom_signer.host import Folder
-from tests.integration.signer.processes import PASSPHRASE, RUN, START_SECONDS, SignerProcess, ask
+from tests.integration.signer.processes import END_SECONDS, PASSPHRASE, RUN, START_SECONDS, SignerProcess, ask
 from tests.unit.signer.kit import CHAIN, DEPLOYMENT, merchants
 from tests.unit.signer.pair_kit import IDENTITIES, pair_text
 
@@ -75,7 +75,7 @@ class WitnessProcess:
     def kill(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(10)
+        self.process.wait(END_SECONDS)
 
 
 @contextmanager

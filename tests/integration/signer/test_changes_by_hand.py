@@ -38,9 +38,9 @@ from tests.unit.signer.kit import (
 from tests.unit.signer.test_statements import governed
 
 OPERATOR = SigningKey(b"\x01" * 32)
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 # A command takes a second or two where the tests share two cores; what waits has to wait for longer.
-LOCK = 8
+LOCK = 15
 
 
 def ok(*arguments: str, passphrase: bytes | None = None) -> dict[str, Any]:
@@ -130,9 +130,10 @@ def test_operators_enrol_a_merchant_and_widen_the_policy_on_a_signer_that_runs(r
         assert hands.shown["takes force"] == "after the time-lock"
         done = ok(*merchants_file, "--statement", statement)
         assert done["state"] == "announced"
-        (waiting,) = hands.pending()
-        assert (waiting.document, waiting.sha256.hex()) == ("merchants", drafted["hash"])
-        assert signer.tag(draft.request()) == "merchant-unknown"
+        waiting, refused = hands.pending(), signer.tag(draft.request())
+        if time.time() < done["effective_at"]:  # or this machine was slower than the lock
+            assert [(item.document, item.sha256.hex()) for item in waiting] == [("merchants", drafted["hash"])]
+            assert refused == "merchant-unknown"
         until(lambda: not hands.pending(), "nothing took force")
         assert signer.tag(draft.request()) == "fee-absolute"
         until(lambda: hands.folder.merchants.read_bytes() == new.read_bytes(), "the file does not show it")
@@ -162,7 +163,7 @@ def test_what_waits_is_cancelled_by_an_operator_or_by_the_passphrase_running_or_
         assert hands.pending() == ()
         ok(*apply, hands.statement("policy", str(hands.folder.policy), wider))
         assert error_of(*cancel, passphrase=b"not the passphrase") == "key-file"
-        hands.folder.cancelling.write_text('{"document": "policy", "mac": "00"}')
+        write_private(hands.folder.cancelling, b'{"document": "policy", "mac": "00"}', replace=True)
         ok("reload", *hands.signer)
         until(lambda: not hands.folder.cancelling.exists(), "nobody looked at the ticket")
         assert len(hands.pending()) == 1
@@ -264,7 +265,7 @@ def leave(folder: Folder, text: bytes) -> None:
     statement = Statement(DEPLOYMENT, "A", Document.POLICY, 1, nonce, hashlib.sha256(text).digest()).encode()
     signed = Signed(statement, {bytes(OPERATOR.verify_key): bytes(OPERATOR.sign(statement).signature)})
     body = {"document": "policy", "text": text.decode(), "signed": [signed.encode()]}
-    folder.changing.write_text(json.dumps(body))
+    write_private(folder.changing, json.dumps(body).encode(), replace=True)
 
 
 @pytest.mark.parametrize("when", [pytest.param("before", marks=pytest.mark.long), "after"])

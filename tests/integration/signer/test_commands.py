@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from strongroom_core.messages import HaltRequest, Refused, Signed, Status, StatusRequest
+from strongroom_signer.files import write_private
 from strongroom_signer.server import MAX_CONNECTIONS
+from tests.integration.signer.pairs import until
 from tests.integration.signer.processes import PASSPHRASE, SignerProcess, command, make_folder, running
 from tests.unit.signer.kit import (
     ASSET,
@@ -143,9 +145,9 @@ def test_a_halt_is_ended_only_by_the_passphrase_on_the_host(root: Path):
         assert halted.halted
         assert signer.tag(draft_now().request()) == "halted"
         assert command(*arguments, passphrase=b"not the passphrase").returncode == 1
-        folder.ticket.write_text('{"halt": 4, "mac": "00"}')
+        write_private(folder.ticket, b'{"halt": 4, "mac": "00"}', replace=True)
         signer.process.send_signal(1)
-        time.sleep(0.3)
+        until(lambda: "ticket-refused" in [line["event"] for line in signer.log()], "nobody looked at the ticket")
         assert signer.tag(draft_now().request()) == "halted"
         signer.stop()
         signer.start()

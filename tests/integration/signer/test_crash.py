@@ -14,7 +14,7 @@ import pytest
 from strongroom_core.messages import Signed, SignRequest
 from strongroom_core.wire import Message
 from tests.fixtures.crashes import Lot
-from tests.integration.signer.processes import RUN, SignerProcess, command, make_folder, running
+from tests.integration.signer.processes import END_SECONDS, RUN, SignerProcess, command, make_folder, running
 from tests.unit.signer.kit import coin, intent, payout
 
 # The signer as it is, but it kills itself at the named step the first time it gets there.
@@ -52,7 +52,7 @@ def test_a_signer_killed_while_it_signs_signs_the_same_and_counts_it_once(root: 
     dying.start()
     with pytest.raises(ConnectionError):
         dying.ask(draft.request())
-    assert dying.process.wait(10) == -9
+    assert dying.process.wait(END_SECONDS) == -9
     assert signed_rows(folder.journal) == int(STEPS[step][3])
 
     with running(folder) as signer:
@@ -83,7 +83,7 @@ def test_a_signer_killed_at_random_never_signs_two_ways(root: Path, lot: Lot):
             threading.Timer(chance.uniform(0, 0.02), doomed.process.kill).start()
         with contextlib.suppress(ConnectionError):  # a kill at a random moment may come after the answer
             answers.append((request, checked(doomed.ask(request))))
-        assert doomed.process.wait(10) == -9
+        assert doomed.process.wait(END_SECONDS) == -9
         with running(folder) as signer:
             answers.append((request, checked(signer.ask(request))))
             for asked, before in chance.sample(answers, min(5, len(answers))):

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from strongroom.outbound.signers import SignerClient
 from strongroom_core.messages import Refused, Status, StatusRequest
 from strongroom_core.protocol import decode_message
 from strongroom_core.wire import MAX_FRAME_BYTES
-from tests.integration.signer.processes import SignerProcess, make_folder, running, talk
+from tests.fixtures.ports import reserved_port
+from tests.integration.signer.processes import START_SECONDS, SignerProcess, make_folder, running, talk
 from tests.unit.signer.kit import coin, intent, payout
 
 
@@ -40,7 +42,7 @@ def signer(root: Path):
 )
 def test_what_is_no_message_is_refused_and_the_connection_ended(signer: SignerProcess, sent: bytes):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(10)
+        connection.settimeout(START_SECONDS)
         connection.connect(str(signer.socket))
         connection.sendall(sent)
         with connection.makefile("rb") as answers:
@@ -71,7 +73,7 @@ def test_many_questions_on_one_connection_and_from_many_threads(signer: SignerPr
 
     def work(part: slice) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(30)
+            connection.settimeout(START_SECONDS)
             connection.connect(str(signer.socket))
             for request in requests[part]:
                 answer = talk(connection, request)
@@ -81,7 +83,7 @@ def test_many_questions_on_one_connection_and_from_many_threads(signer: SignerPr
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(100)
     assert answers == {f"r{at}": "signed" for at in range(12)}
     status = signer.ask(StatusRequest("req"))
     assert isinstance(status, Status)
@@ -118,14 +120,14 @@ def client_context(folder: Path, name: str | None) -> ssl.SSLContext:
     return context
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[int]:
+    with reserved_port() as found:
+        yield found
 
 
-def test_over_tcp_both_sides_show_a_certificate(root: Path):
+def test_over_tcp_both_sides_show_a_certificate(root: Path, port: int):
     make_certificates(root)
-    port = free_port()
     files = (
         "--tls-cert",
         str(root / "signer.pem"),
@@ -137,7 +139,7 @@ def test_over_tcp_both_sides_show_a_certificate(root: Path):
 
     def question(context: ssl.SSLContext) -> object:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+            socket.create_connection(("127.0.0.1", port), timeout=START_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
         ):
             return talk(secured, StatusRequest("over tls"))
@@ -155,9 +157,8 @@ def test_over_tcp_both_sides_show_a_certificate(root: Path):
             question(old)
 
 
-async def test_the_platform_asks_over_tcp_and_believes_only_the_signer_that_its_settings_name(root: Path):
+async def test_the_platform_asks_over_tcp_and_believes_only_the_signer_that_its_settings_name(root: Path, port: int):
     make_certificates(root)
-    port = free_port()
     names = {"--tls-cert": "signer.pem", "--tls-key": "signer.key", "--tls-ca": "ca.pem"}
     files = [word for option, name in names.items() for word in (option, str(root / name))]
 

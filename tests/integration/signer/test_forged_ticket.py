@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 from strongroom_core.messages import HaltRequest, Status, StatusRequest
+from strongroom_signer.files import write_private
+from tests.integration.signer.pairs import until
 from tests.integration.signer.processes import PASSPHRASE, SignerProcess, command, make_folder, running
 
-PATIENCE_SECONDS = 20
 FORGED = (
     f'{{"halt": ROW, "mac": "{"00" * 32}"}}',
     '{"halt": ROW, "mac": ""}',
@@ -20,15 +20,17 @@ FORGED = (
 )
 
 
+def _refusals(signer: SignerProcess) -> int:
+    return [line["event"] for line in signer.log()].count("ticket-refused")
+
+
 def _shown(signer: SignerProcess, ticket: str) -> Status:
-    """Lay a ticket into the folder, tell the signer to look, and give how it is once it has taken the ticket away."""
-    signer.folder.ticket.write_text(ticket)
+    """Lay a ticket into the folder, tell the signer to look, and give how it is once it has refused the ticket."""
+    before = _refusals(signer)
+    write_private(signer.folder.ticket, ticket.encode(), replace=True)
     signer.process.send_signal(1)
-    end = time.monotonic() + PATIENCE_SECONDS
-    while signer.folder.ticket.exists():
-        assert time.monotonic() < end, "nobody looked at the ticket"
-        time.sleep(0.02)
-    time.sleep(0.1)
+    until(lambda: _refusals(signer) > before, "nobody refused the ticket")
+    assert not signer.folder.ticket.exists()
     status = signer.ask(StatusRequest("req"))
     assert isinstance(status, Status)
     return status
@@ -41,8 +43,7 @@ def test_a_ticket_of_another_key_or_of_an_earlier_halt_resumes_nothing(root: Pat
         row = halted.rows
         for ticket in FORGED:
             assert _shown(signer, ticket.replace("ROW", str(row))).halted, ticket
-        refusals = [line for line in signer.log() if line["event"] == "ticket-refused"]
-        assert len(refusals) == len(FORGED)
+        assert _refusals(signer) == len(FORGED)
 
         resumed = command("resume", "--dir", str(signer.folder.root), passphrase=PASSPHRASE)
         assert resumed.returncode == 0, resumed.stderr

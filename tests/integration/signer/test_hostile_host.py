@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,7 +12,8 @@ from strongroom_core.ids import MerchantId
 from strongroom_core.messages import Status, StatusRequest
 from strongroom_signer import host
 from strongroom_signer.enrolment import Caps, EnrolledMerchant, parse_enrolment
-from tests.integration.signer.processes import SignerProcess, command, make_folder, running
+from tests.integration.signer.pairs import until
+from tests.integration.signer.processes import START_SECONDS, SignerProcess, command, make_folder, running, talk
 from tests.unit.signer.kit import ASSET, MERCHANT, coin, intent, payout
 
 
@@ -36,11 +38,14 @@ def test_a_halt_by_hand_that_a_full_disk_kept_from_the_journal_holds_after_a_kil
 def test_a_signer_that_ran_out_of_descriptors_hears_again_when_it_has_some(root: Path):
     with running(make_folder(root, "A")) as signer:
         before = _limit(signer, resource.RLIMIT_NOFILE, 3)
-        # The accept that already waits has its descriptor; the one after it has none.
-        assert isinstance(signer.ask(StatusRequest("last")), Status)
-        time.sleep(0.5)
-        assert any(line["event"] == "accept-failed" for line in signer.log())
-        _limit(signer, resource.RLIMIT_NOFILE, before)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as last:
+            last.settimeout(START_SECONDS)
+            last.connect(str(signer.socket))
+            # An accept that waits already has its descriptor, and the one after it has none; or this one has none.
+            until(lambda: "accept-failed" in [line["event"] for line in signer.log()], "no accept failed")
+            assert signer.process.poll() is None
+            _limit(signer, resource.RLIMIT_NOFILE, before)
+            assert isinstance(talk(last, StatusRequest("last")), Status)
         assert isinstance(signer.ask(StatusRequest("again")), Status)
         draft = payout(intent(expires_at=int(time.time()) + 3_600), coins=(coin(salt=1),))
         assert signer.tag(draft.request()) == "signed"
@@ -73,7 +78,7 @@ def test_enrolments_at_the_same_time_do_not_undo_each_other(root: Path):
     for hand in hands:
         hand.start()
     for hand in hands:
-        hand.join(60)
+        hand.join(100)
     assert [hand.exitcode for hand in hands] == [0, 0, 0, 0]
     assert {item.merchant for item in merchants} <= set(parse_enrolment(folder.merchants.read_bytes()))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strongroom_core.messages import SafeSigned
-from tests.integration.signer.processes import SignerProcess, command, make_safe_folder, running
+from tests.integration.signer.processes import END_SECONDS, SignerProcess, command, make_safe_folder, running
 from tests.unit.signer.safe_kit import intent, payout
 
 # The signer as it is, but it kills itself at the named step the first time it gets there.
@@ -51,7 +51,7 @@ def test_a_signer_killed_while_it_signs_signs_the_same_and_binds_it_once(root: P
     dying.start()
     with pytest.raises(ConnectionError):
         dying.ask(payout(payment).request())
-    assert dying.process.wait(10) == -9
+    assert dying.process.wait(END_SECONDS) == -9
     assert nonces(folder.root) == rows
 
     with running(folder) as signer:

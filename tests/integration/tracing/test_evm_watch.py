@@ -195,7 +195,7 @@ def test_it_survives_the_node_going_away_and_ends_on_a_key_press(
         looking.scene.launder()
         _until(lambda: looking.scene.txids["unwrap"] in output.read_text())
         program.send_signal(signal.SIGINT)
-        assert program.wait(30) == 130
+        assert program.wait(60) == 130
     finally:
         program.kill()
         program.wait(30)

@@ -33,6 +33,7 @@ from strongroom_tracing.tags.settings import ListSetting
 from strongroom_tracing.tags.settings import read as read_settings
 from strongroom_tracing.tags.store import TagStore
 from strongroom_tracing.tags.updates import update, update_all
+from tests.fixtures.ports import reserved_port
 from tests.integration.tracing.tag_lists import FIRST, SECOND, tags_of
 from tests.unit.tracing.tags.made import ETHEREUM, evm, put
 
@@ -88,6 +89,13 @@ def site() -> Iterator[Site]:
     server.server_close()
 
 
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with reserved_port() as port:
+        yield port
+
+
 def lines(numbers: range) -> bytes:
     return "".join(f"{evm(number)}\n" for number in numbers).encode()
 
@@ -114,7 +122,7 @@ def test_a_list_is_fetched_and_later_replaced_and_delistings_are_told(site: Site
     assert TagStore.open(tmp_path).answered(ETHEREUM, evm(0), NOW.date()).delisted[0].gone_as_of == date(2025, 6, 6)
 
 
-def test_what_is_not_whole_replaces_nothing(site: Site, tmp_path: Path) -> None:
+def test_what_is_not_whole_replaces_nothing(site: Site, nobody: int, tmp_path: Path) -> None:
     store = TagStore.open(tmp_path)
     update(store, setting(site.put("/a.txt", lines(range(10)))), now=NOW)
     stood = store.hash
@@ -127,7 +135,7 @@ def test_what_is_not_whole_replaces_nothing(site: Site, tmp_path: Path) -> None:
         (setting(site.put("/sum", lines(range(10))), sha256="0" * 64), ChecksumError),
         (setting(site.put("/few", lines(range(4)))), ListShrunkError),
         (setting(site.put("/old", lines(range(10))), given=replace(GIVEN, as_of=date(2025, 6, 6))), ListOlderError),
-        (setting(f"http://127.0.0.1:{site.port + 1 if site.port < 65535 else 1}/"), FetchError),
+        (setting(f"http://127.0.0.1:{nobody}/"), FetchError),
         (setting(site.put("/away", b"", 302, Location="http://example.org/a.txt")), FetchError),
         (setting(site.put("/inside", b"", 302, Location="https://10.0.0.1/a.txt")), FetchError),
         (setting(site.put("/round", b"", 302, Location="/round")), FetchError),
@@ -160,8 +168,8 @@ def test_a_server_that_drips_is_left(site: Site, tmp_path: Path) -> None:
     site.slow.add("/slow")
     begun = time.monotonic()
     with pytest.raises(FetchError, match="seconds_max"):
-        update(TagStore.open(tmp_path), setting(site.put("/slow", lines(range(50))), seconds_max=1), now=NOW)
-    assert time.monotonic() - begun < 8
+        update(TagStore.open(tmp_path), setting(site.put("/slow", lines(range(400))), seconds_max=1), now=NOW)
+    assert time.monotonic() - begun < 60  # it would drip for a hundred seconds
 
 
 def test_a_checksum_of_the_packed_or_the_unpacked_file_and_a_redirect_here_are_fine(site: Site, tmp_path: Path) -> None:
@@ -220,7 +228,7 @@ def replacing(folder: Path, fatal_step: int) -> subprocess.CompletedProcess[str]
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 

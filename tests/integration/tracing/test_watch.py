@@ -179,10 +179,10 @@ def test_it_survives_the_node_going_away_and_ends_on_a_key_press(
         fresh_bitcoin_node.rpc("loadwallet", "miner")
         txid = spend_all(fresh_bitcoin_node)
         fresh_bitcoin_node.mine()
-        _until(lambda: len(output.read_text().splitlines()) == 2)
+        _until(lambda: output.read_text().count("\n") == 2)
         assert {json.loads(line)["txid"] for line in output.read_text().splitlines()} == {txid}
         program.send_signal(signal.SIGINT)
-        assert program.wait(30) == 130
+        assert program.wait(60) == 130
     finally:
         program.kill()
         program.wait(30)

@@ -158,7 +158,7 @@ class AssetsMachine(ChainMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_books_of_every_asset_follow_any_history_of_a_chain(postgres_server: PostgresCluster) -> None:
     AssetsMachine.cluster = postgres_server
     run_machine(AssetsMachine, examples=10, steps=25)

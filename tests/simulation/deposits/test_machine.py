@@ -148,7 +148,7 @@ class DepositMachine(ChainMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_books_follow_any_history_of_a_chain(postgres_server: PostgresCluster) -> None:
     DepositMachine.cluster = postgres_server
     run_machine(DepositMachine, examples=12, steps=30)

@@ -225,6 +225,7 @@ class InvoiceMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_any_life_of_an_invoice_ends_as_its_facts_say(pg_module: Database) -> None:
     with asyncio.Runner() as runner:
         opened = open_shop(pg_module)

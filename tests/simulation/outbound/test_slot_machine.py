@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import wallycore
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -293,6 +294,7 @@ class SlotMachine(PayoutMachine):
         assert amounts == expected, "the chain paid something else, or something twice"
 
 
+@pytest.mark.timeout(900)
 def test_no_order_of_events_pays_twice_or_loses_a_hold(postgres_server: object) -> None:
     SlotMachine.server = postgres_server
     run_machine(SlotMachine, examples=12, steps=25)

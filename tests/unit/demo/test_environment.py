@@ -113,7 +113,7 @@ def test_both_signers_take_the_policy(tmp_path: Path) -> None:
 
 def test_leftovers_are_stopped_and_strangers_are_not(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    program = [sys.executable, "-c", "import time; time.sleep(60)"]
+    program = [sys.executable, "-c", "import time; time.sleep(600)"]
     ours = subprocess.Popen(program, start_new_session=True)
     stranger = subprocess.Popen(program, start_new_session=True)
     try:
@@ -123,7 +123,7 @@ def test_leftovers_are_stopped_and_strangers_are_not(tmp_path: Path) -> None:
         write_record(tmp_path, "stranger", stranger.pid, 1)
         file.write_text(file.read_text().replace(str(start_time(stranger.pid)), "1"))
         assert stop_leftovers(tmp_path) == ["ours"]
-        assert ours.wait(10) == -signal.SIGTERM
+        assert ours.wait(60) == -signal.SIGTERM
         assert stranger.poll() is None
         assert read_records(tmp_path) == []
     finally:

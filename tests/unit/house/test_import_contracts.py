@@ -119,7 +119,7 @@ def _lint(folder: Path, plants: Sequence[Plant]) -> list[tuple[int, str]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=280,
     )
     assert result.returncode == 0, result.stderr
     return [(code, output) for code, output in json.loads(result.stdout)]

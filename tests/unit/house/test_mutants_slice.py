@@ -40,7 +40,7 @@ def workshop(scratch: Path) -> Iterator[Workshop]:
 
 @pytest.mark.mutant
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_slice_of_the_faults_is_caught(workshop: Workshop) -> None:
     quick = [mutant for mutant in ALL if mutant.quick]
     assert len(quick) >= PLANTED
@@ -53,7 +53,7 @@ def test_a_slice_of_the_faults_is_caught(workshop: Workshop) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_fault_that_no_test_sees_and_one_that_no_test_can_see_are_not_called_caught(workshop: Workshop) -> None:
     words = 'message = f"an amount of {self.asset.code} cannot be below zero"'
     unseen = Mutant("unseen", AMOUNTS, words, 'message = "no"', (f"{TESTS}::test_only_text_is_parsed",))

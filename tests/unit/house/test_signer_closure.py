@@ -51,7 +51,7 @@ def test_the_lock_of_the_signer_alone_equals_the_committed_list() -> None:
     assert locked | set(OWN) == _committed()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_an_environment_with_the_signer_alone_holds_exactly_the_committed_list(
     tmp_path: Path,
 ) -> None:
@@ -90,12 +90,12 @@ def _install(python: Path, scratch: Path) -> None:
 def _offline_if_possible(command: list[str], environment: dict[str, str]) -> dict[str, str]:
     """Use uv's cache, which the set-up filled; where somebody has emptied it, let uv fetch the locked files again."""
     offline = {**environment, "UV_OFFLINE": "1"}
-    result = subprocess.run([*command, "--dry-run"], env=offline, capture_output=True, check=False, timeout=100)
+    result = subprocess.run([*command, "--dry-run"], env=offline, capture_output=True, check=False, timeout=300)
     return environment if result.returncode else offline
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:
     result = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=100
+        command, env=environment, cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
     assert result.returncode == 0, f"{command}\n{result.stdout}{result.stderr}"

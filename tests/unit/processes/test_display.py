@@ -14,7 +14,7 @@ from strongroom.processes.commands import running
 from strongroom.processes.commands.display import Lines, LiveSteps
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 def terminal(width: int = 140) -> tuple[Console, io.StringIO]:
@@ -45,13 +45,13 @@ def test_the_step_under_way_is_drawn_with_its_time_before_it_ends_and_stays_when
     with LiveSteps(console) as live:
         progress = Progress(live)
         with progress.step("payment", "The shopper pays it") as outcome:
-            wait_for(file, r"The shopper pays it +0\.[1-9] s")  # it moves: the time goes on
+            wait_for(file, r"The shopper pays it +(?!0\.0)\d+\.\d s")  # it moves: the time goes on
             assert "✓" not in plain(file)
             outcome.detail = "0.0005 BTC by [abc]…"
         live.say("a remark")
     last = plain(file).splitlines()
     done = next(line for line in last if "✓" in line)
-    assert re.search(r"✓ The shopper pays it +\d\.\d\d s", done)
+    assert re.search(r"✓ The shopper pays it +\d+\.\d\d s", done)
     assert any("0.0005 BTC by [abc]…" in line for line in last)
     assert any("a remark" in line for line in last)
     assert progress.steps[0]["ok"] is True
@@ -72,8 +72,8 @@ def test_where_nobody_looks_each_step_is_one_line() -> None:
     with pytest.raises(OSError, match="full"):
         fails(progress, "the disk is full")
     first, second = file.getvalue().splitlines()
-    assert re.fullmatch(r"ok +\d\.\d\d s  Six keys are made: each for one holder", first)
-    assert re.fullmatch(r"FAIL +\d\.\d\d s  A chain begins: .*the disk is full.*", second)
+    assert re.fullmatch(r"ok +\d+\.\d\d s  Six keys are made: each for one holder", first)
+    assert re.fullmatch(r"FAIL +\d+\.\d\d s  A chain begins: .*the disk is full.*", second)
 
 
 def test_a_terminal_is_drawn_on_and_a_pipe_is_not() -> None:

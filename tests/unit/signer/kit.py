@@ -70,8 +70,8 @@ signers = {}
 #: What every main network asks for.
 TRUSTED = f"""\
 time_lock_seconds = 86400
-operator_quorum = 1
-operators = ["{"0" * 64}"]
+operator_quorum = 2
+operators = ["{"0" * 64}", "{"3" * 64}"]
 signers = {{ A = "{"1" * 64}", B = "{"2" * 64}" }}
 """
 

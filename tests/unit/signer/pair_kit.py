@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from strongroom_core.messages import JournalRow, Refused
 from strongroom_core.wire import Message
-from strongroom_signer import records
+from strongroom_signer import holders, peers, records, streaming
 from strongroom_signer.decide import Signer
 from strongroom_signer.errors import NotJudgedError
 from strongroom_signer.host import read_books
@@ -28,6 +30,7 @@ from strongroom_signer.server import Server, unix_listener
 from strongroom_signer.streaming import WitnessStream
 from tests.unit.signer.kit import ALONE, DEPLOYMENT, KEYS, Clock, enrol, merchants, policy_text
 
+UNHURRIED_SECONDS = 60.0
 IDENTITIES = {name: bytes(KEYS[name].identity.verify_key) for name in ("A", "B")}
 
 
@@ -222,7 +225,18 @@ class Witnessing:
 
 @contextmanager
 def pair(*, witness: bool = False, text: bytes | None = None) -> Iterator[tuple[Pair, Witnessing | None]]:
-    """Two signers in a folder in memory, gone afterwards."""
+    """Two signers in a folder in memory, gone afterwards; none is silent only because this machine is slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (holders, peers, streaming):
+            patch.setattr(module, "ANSWER_SECONDS", UNHURRIED_SECONDS)
+        for name in ("WITNESS_SECONDS", "FRESH_SECONDS"):
+            patch.setattr(peers, name, UNHURRIED_SECONDS)
+        with _pair(witness=witness, text=text) as made:
+            yield made
+
+
+@contextmanager
+def _pair(*, witness: bool, text: bytes | None) -> Iterator[tuple[Pair, Witnessing | None]]:
     root = Path(tempfile.mkdtemp(prefix="pair", dir="/dev/shm"))
     clock = Clock()
     watching = Witnessing(root, clock) if witness else None

@@ -11,8 +11,10 @@ import pytest
 
 from strongroom_core.assets import BITCOIN_SIGNET, LITECOIN_REGTEST, REGTEST_LTC, SIGNET_BTC
 from strongroom_core.messages import HaltRequest, Refused, Status
+from strongroom_signer import decide
+from strongroom_signer.decode import decode
 from strongroom_signer.errors import PolicyError
-from strongroom_signer.policy import parse_policy
+from strongroom_signer.policy import ChainPolicy, parse_policy
 from strongroom_signer.server import _receive
 from tests.unit.signer.kit import ASSET, CHAIN, Bench, coin, intent, payout, policy_text
 
@@ -29,16 +31,26 @@ def test_one_key_in_two_chains_is_refused_since_each_would_sign_for_the_other(ot
         parse_policy((head + first + second).encode())
 
 
-def test_a_halt_does_not_wait_for_a_psbt_that_takes_long_to_read(bench: Bench):
+def test_a_halt_does_not_wait_for_a_psbt_that_takes_long_to_read(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    reading, halted = threading.Event(), threading.Event()
+
+    def slowly(psbt: bytes, chain: ChainPolicy) -> object:
+        reading.set()
+        found = decode(psbt, chain)
+        assert halted.wait(60)
+        return found
+
+    monkeypatch.setattr(decide, "decode", slowly)
     draft = payout(intent())
     slow = draft.but(input_changes={b"\x00": _with_witness_items(coin().previous, EMPTY_WITNESS_ITEMS)})
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(bench.ask(slow.request("slow"))))
     asking.start()
-    time.sleep(0.3)
+    assert reading.wait(60)
     status = bench.ask(HaltRequest("stop", "we are under attack"))
     assert isinstance(status, Status)
     assert status.halted
+    halted.set()
     asking.join(120)
     (answer,) = answers
     assert isinstance(answer, Refused)
@@ -51,16 +63,16 @@ def test_a_byte_now_and_then_does_not_hold_a_connection():
 
     def drip() -> None:
         with contextlib.suppress(OSError):
-            for _ in range(50):
+            while True:  # until nobody is there to read it
                 theirs.sendall(b"x")
                 time.sleep(0.1)
 
-    dripping = threading.Thread(target=drip)
+    dripping = threading.Thread(target=drip, daemon=True)
     dripping.start()
     with pytest.raises(TimeoutError):
-        _receive(ours, 1_000, 0.5)
+        _receive(ours, 100, 0.5)  # they would be there after ten seconds
     ours.close()
-    dripping.join(10)
+    dripping.join(60)
     theirs.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from strongroom_core.messages import HaltRequest, JournalRow, JournalRows, Refused, Signed, Status, StatusRequest
 from strongroom_core.peer_messages import HeadIs, HeadRequest, PushRequest
 from strongroom_core.wire import Message
-from strongroom_signer import records
+from strongroom_signer import holders, peers, records
+from strongroom_signer.holders import ANSWER_SECONDS
 from strongroom_signer.journal import row_hash
 from tests.unit.signer.kit import KEYS, NOW, coin, enrol, intent, merchants, payout, sign, void
 from tests.unit.signer.pair_kit import Host, Pair, pair, pair_text
@@ -205,26 +205,32 @@ def test_two_signers_that_confirm_at_each_other_at_once_do_not_wait_for_each_oth
 
     for host in signers.hosts:
         host.door.before = meet
-    start = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(100)
+    # Where they waited for each other, each would be silent to the other.
     assert done == ["signed"] * 80
-    assert time.monotonic() - start < 60
 
 
-def test_a_halt_does_not_wait_longer_than_the_peer_may_take(signers: Pair):
+def test_a_halt_does_not_wait_longer_than_the_peer_may_take(signers: Pair, monkeypatch: pytest.MonkeyPatch):
     signers.a.ask(draft().request())
-    signers.b.door.before = lambda _: time.sleep(5)
+    for module in (holders, peers):
+        monkeypatch.setattr(module, "ANSWER_SECONDS", ANSWER_SECONDS)
+    asked, answering = threading.Event(), threading.Event()
+
+    def late(_: object) -> None:
+        asked.set()
+        answering.wait(60)
+
+    signers.b.door.before = late
     tags: list[str] = []
     deciding = threading.Thread(target=lambda: tags.append(signers.a.tag(draft(1).request())))
     deciding.start()
-    time.sleep(0.2)
-    start = time.monotonic()
+    assert asked.wait(60)
     signers.a.ask(HaltRequest("req", "now"))
-    assert time.monotonic() - start < 3
-    deciding.join(10)
+    answering.set()  # not before: the halt did not wait for the peer's answer
+    deciding.join(60)
     assert tags == ["peer-silent"]
     assert signers.a.signer.books.halted
 
@@ -236,11 +242,11 @@ def test_a_halt_that_comes_while_a_decision_is_confirmed_stops_its_signature(sig
     def halt_meanwhile(message: object) -> None:
         if isinstance(message, PushRequest) and not halting.is_alive():
             halting.start()
-            time.sleep(0.2)
+            assert signers.a.signer._halting.wait(60)
 
     signers.b.door.before = halt_meanwhile
     assert signers.a.tag(draft(1).request()) == "halted"
-    halting.join(10)
+    halting.join(60)
     assert signers.a.signer.books.halted
 
 

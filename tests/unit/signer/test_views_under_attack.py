@@ -45,7 +45,7 @@ class Node:
     def block(self, number: int) -> Block:
         self.asked.append(number)
         if self.stuck is not None and number < TOP:
-            self.stuck.wait(30)
+            self.stuck.wait(60)
         return self._block(number)
 
     def _block(self, number: int) -> Block:
@@ -118,9 +118,9 @@ def test_proofs_that_wait_for_slow_nodes_keep_no_refresh_waiting() -> None:
     for thread in asking:
         thread.start()
     try:
-        began = time.monotonic()
         assert own.look() == ""
-        assert time.monotonic() - began < 10
+        # They wait still: the refresh did not wait for them.
+        assert all(thread.is_alive() for thread in asking)
     finally:
         stuck.set()
         for thread in asking:
@@ -185,22 +185,24 @@ def world(tmp_path: Path) -> Iterator[books_kit.World]:
 
 @dataclass
 class Busy:
-    """A view that takes a moment, and remembers how many asked it at once."""
+    """A view that takes until two ask it at once and a moment more, and remembers how many did."""
 
     height: int = TOP
     median_time: int = 0
     trouble: str = ""
     now: int = 0
     most: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    changed: threading.Condition = field(default_factory=threading.Condition)
 
     def block(self, number: int) -> None:
         del number
-        with self.lock:
+        with self.changed:
             self.now += 1
             self.most = max(self.most, self.now)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most > 1, 60)
         time.sleep(0.05)
-        with self.lock:
+        with self.changed:
             self.now -= 1
 
 
@@ -228,5 +230,5 @@ def test_addresses_wait_for_proofs_and_a_halt_for_neither(world: books_kit.World
     assert (answers, world.bench.signer.books.halted) == ([], True)
     for _ in range(MAX_AT_ONCE):
         world.bench.signer._proving.release()
-    waiting.join(10)
+    waiting.join(60)
     assert answers == ["attested"]

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from eth_account import Account as EthereumAccount
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -225,6 +226,7 @@ class RelayMachine(RuleBasedStateMachine):
         assert all(self.node.paid_by(address) <= BALANCE for _, address in self.all_keys.addresses)
 
 
+@pytest.mark.timeout(900)
 def test_no_order_of_faults_makes_a_call_happen_twice_or_never(postgres_server: object) -> None:
     RelayMachine.server = postgres_server
     run_machine(RelayMachine, examples=15, steps=25)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from eth_utils.address import to_checksum_address
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
@@ -211,6 +212,7 @@ class SafeMachine(PayoutMachine):
             assert self.node.blocks[-HORIZON].money.nonce > nonce
 
 
+@pytest.mark.timeout(900)
 def test_no_order_of_events_pays_twice_or_loses_a_hold(postgres_server: object) -> None:
     SafeMachine.server = postgres_server
     run_machine(SafeMachine, examples=8, steps=20)
