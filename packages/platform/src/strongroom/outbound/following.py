@@ -86,8 +86,13 @@ async def _found(connection: Connection, state: OpenSlot) -> str:
     signer had promised never to sign. What was released before cannot be captured: it goes to suspense, with an alarm.
     """
     for payment in await books.capture_found(connection, state):
-        place = {"slot_id": state.slot.id, "payout_id": payment.payout_id, "amount": str(payment.amount)}
-        _log.error("the chain paid a payout whose money is back with its merchant", txid=state.slot.txid, **place)
+        place = {"slot_id": state.slot.id, "payout_id": payment.payout_id, "merchant_id": payment.merchant_id}
+        _log.error(
+            "the chain paid a payout whose money is back with its merchant",
+            txid=state.slot.txid,
+            amount=str(payment.amount),
+            **place,
+        )
         await moves.tell_suspense(connection, state, payment)
     if state.slot.state is SlotState.PLANNED:
         await moves.move(

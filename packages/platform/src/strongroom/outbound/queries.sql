@@ -341,9 +341,6 @@ SELECT coalesce(sum(payment.amount), 0) AS amount FROM outbound_payment AS payme
 JOIN outbound_slot AS slot ON slot.id = payment.slot_id
 WHERE slot.chain = %(chain)s AND slot.state IN ('signed', 'broadcast', 'confirmed');
 
--- name: payout_slots
-SELECT slot_id FROM outbound_payment WHERE hold_id = %(hold)s ORDER BY slot_id;
-
 -- name: set_reason
 UPDATE outbound_slot SET reason = %(reason)s, updated_at = now() WHERE id = %(slot)s;
 

@@ -24,7 +24,7 @@ from strongroom.outbound.model import (
 from strongroom.outbound.psbt import Built, build
 from strongroom.wallets import service as wallets
 from strongroom.wallets.model import OwnPayment
-from strongroom_core.ids import HoldId, SlotId
+from strongroom_core.ids import SlotId
 
 
 async def open_slot(
@@ -99,12 +99,6 @@ async def taken_coins(connection: Connection, chain: str) -> set[tuple[str, int]
 async def slot(connection: Connection, slot_id: SlotId) -> OpenSlot:
     """Find a slot. Raises ``UnknownSlotError``."""
     return await store.load(connection, slot_id)
-
-
-async def slots_of(connection: Connection, hold_id: HoldId) -> list[OpenSlot]:
-    """Find the slots that the payout of a hold has been in, oldest first."""
-    found = await store.rows(connection, "payout_slots", hold=hold_id)
-    return [await store.load(connection, SlotId(row["slot_id"])) for row in found]
 
 
 async def open_slots(connection: Connection, chain: str) -> list[OpenSlot]:

@@ -69,9 +69,7 @@ class Voiding:
             if found is None or not found[2]:
                 return
             if state is not None and state.slot.state is not SlotState.PLANNED:
-                _log.error(
-                    "voided by a signer, and signed for all that", payout_id=wish.payment.payout_id, signer=signer
-                )
+                _log.error("voided by a signer, and signed for all that", **_place(wish), signer=signer)
                 await store.run(connection, "moot_void", hold=hold, detail=f"{signer} voided it, but it was sent")
                 return
             await store.run(connection, "voided", hold=hold, signer=signer, row=answer.row)
@@ -88,12 +86,7 @@ class Voiding:
             seconds = rules.backoff_seconds(attempts)
             await store.run(connection, "postpone_void", hold=hold, detail=detail, seconds=seconds)
         if rules.is_alarm_due(attempts + 1):
-            _log.error(
-                "no signer voids: its hold stays",
-                payout_id=wish.payment.payout_id,
-                attempts=attempts + 1,
-                reason=detail,
-            )
+            _log.error("no signer voids: its hold stays", **_place(wish), attempts=attempts + 1, reason=detail)
 
     async def _ask(self, name: str, wish: Void) -> Voided | str:
         signer = next(item for item in self.signers if item.name == name)
@@ -106,6 +99,12 @@ class Voiding:
         if answer.intent_hash != wish.payment.intent.hash:
             return f"{name} voided another intent than asked"
         return answer
+
+
+def _place(wish: Void) -> dict[str, str]:
+    """Name a payout to whoever reads the log: its id alone may be several merchants'."""
+    payment = wish.payment
+    return {"payout_id": payment.payout_id, "merchant_id": payment.merchant_id, "hold_id": payment.hold_id}
 
 
 async def _end_slot(connection: Connection, wish: Void) -> None:

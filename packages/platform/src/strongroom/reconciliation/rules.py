@@ -18,11 +18,13 @@ from strongroom.reconciliation.model import (
     DifferenceName,
     Journal,
     Movement,
+    PaymentFacts,
     RelayerFacts,
     SentFacts,
     SignedRow,
     SlotFacts,
     VersionFacts,
+    VoidFacts,
 )
 from strongroom_core.messages import JournalRow
 
@@ -294,8 +296,13 @@ def _check_intents_exist(journal: Journal, facts: SentFacts) -> Iterator[Differe
         if slot.state in _PAID_STATES:
             for payment in slot.payments:
                 if payment.intent not in signed:
-                    detail = f"{journal.signer} did not journal the intent of {payment.payout_id}, paid by {slot.id}"
+                    detail = f"{journal.signer} did not journal {_intent_of(payment)}, paid by {slot.id}"
                     yield Difference(_N.JOURNAL_MISSING_INTENT, facts.asset, payment.amount, 0, detail)
+
+
+def _intent_of(item: PaymentFacts | VoidFacts) -> str:
+    """Name an intent: a payout id alone may be several merchants', the hash of an intent is in every journal."""
+    return f"the intent {item.intent} of {item.payout_id}"
 
 
 def _check_voids(journal: Journal, facts: SentFacts) -> Iterator[Difference]:
@@ -304,8 +311,8 @@ def _check_voids(journal: Journal, facts: SentFacts) -> Iterator[Difference]:
         if void.signer != journal.signer:
             continue
         if void.intent not in journal.voided:
-            detail = f"{journal.signer} has no void of {void.payout_id}, whose hold was released on it"
+            detail = f"{journal.signer} has no void of {_intent_of(void)}, whose hold was released on it"
             yield Difference(_N.JOURNAL_MISSING_VOID, facts.asset, 1, 0, detail)
         if void.intent in signed:
-            detail = f"{journal.signer} signed {void.payout_id} although it had promised never to"
+            detail = f"{journal.signer} signed {_intent_of(void)} although it had promised never to"
             yield Difference(_N.JOURNAL_SIGNED_VOID, facts.asset, 0, 1, detail)

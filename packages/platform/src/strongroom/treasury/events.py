@@ -48,7 +48,7 @@ async def on_abandoned(connection: Connection, event: OutboxEvent) -> None:
 async def on_released(connection: Connection, event: OutboxEvent) -> None:
     """The money is back with the merchant; after a refusal it rides alone until both signers agree again."""
     hold = event.payload["hold_id"]
-    found = await store.get(connection, hold, lock=True)
+    found = await store.locked(connection, hold)
     if found is None:
         return
     if found.state is not PayableState.PAID:

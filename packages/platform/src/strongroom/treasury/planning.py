@@ -88,7 +88,7 @@ class Planner:
             return 0
         free = await coins.spendable(connection, self.settings, height)
         limit = self.settings.payouts_per_tx_max
-        chosen = rules.choose_batch(rules.one_of_each_id(queue), free, rate, self.settings.relay_minimum, limit)
+        chosen = rules.choose_batch(queue, free, rate, self.settings.relay_minimum, limit)
         await self._mark_short(connection, height, queue, chosen[0] if chosen else [])
         if chosen is None:
             return 0
@@ -124,7 +124,7 @@ class Planner:
         for row in await store.set_short(connection, short, short=True):
             payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
             await outbox.publish(connection, "treasury.hot-short", row["hold_id"], payload)
-            _log.warning("hot-short", chain=self.settings.id, payout_id=row["payout_id"])
+            _log.warning("hot-short", chain=self.settings.id, **payload)
 
 
 async def expire_waiting(pool: Pool, settings: ChainSettings, clock: Clock) -> int:

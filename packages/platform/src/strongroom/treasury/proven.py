@@ -44,4 +44,4 @@ async def _mark(connection: Connection, items: Iterable[Queued], *, unproven: bo
         payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
         await outbox.publish(connection, UNPROVEN if unproven else PROVEN, row["hold_id"], payload)
         if unproven:
-            _log.warning("a payout waits for the signers' own books", payout_id=row["payout_id"])
+            _log.warning("a payout waits for the signers' own books", **payload)

@@ -15,23 +15,29 @@ SELECT request_id FROM treasury_payable WHERE hold_id = %(hold)s;
 SELECT pg_try_advisory_xact_lock(hashtextextended('treasury ' || %(chain)s, 0)) AS mine;
 
 -- name: queue
--- Oldest first. Those about to expire are left to `due_to_expire`: a signer would refuse them, and bind others.
+-- Oldest first, of each merchant's in turn: however many of one's cannot be paid now, they hide nobody else's. Those about
+-- to expire are left to `due_to_expire`: a signer would refuse them, and bind others.
+WITH turn AS (
+    SELECT hold_id FROM (
+        SELECT hold_id, enqueued_at, row_number() OVER (PARTITION BY merchant_id ORDER BY enqueued_at, hold_id) AS turn
+        FROM treasury_payable
+        WHERE chain = %(chain)s AND state = 'queued' AND retry_at <= %(now)s
+          AND expires_at > %(margin)s AND NOT merchant_id = ANY (%(owing)s::text[])
+          AND asset = coalesce(%(asset)s, asset)
+    ) AS waiting
+    ORDER BY turn, enqueued_at, hold_id
+    LIMIT %(limit)s
+)
 SELECT payable.*, payable.solo OR NOT coalesce(trusted.trusted, false) AS alone
 FROM treasury_payable AS payable
 LEFT JOIN treasury_trusted AS trusted
     ON trusted.chain = payable.chain AND trusted.merchant_id = payable.merchant_id
-WHERE payable.chain = %(chain)s AND payable.state = 'queued' AND payable.retry_at <= %(now)s
-  AND payable.expires_at > %(margin)s AND NOT payable.merchant_id = ANY (%(owing)s::text[])
-  AND payable.asset = coalesce(%(asset)s, payable.asset)
+WHERE payable.hold_id IN (SELECT hold_id FROM turn) AND payable.state = 'queued'
 ORDER BY payable.enqueued_at, payable.hold_id
-LIMIT %(limit)s
 FOR UPDATE OF payable SKIP LOCKED;
 
 -- name: queued_total
 SELECT coalesce(sum(amount), 0) AS total FROM treasury_payable WHERE chain = %(chain)s AND state = 'queued';
-
--- name: payable
-SELECT *, solo AS alone FROM treasury_payable WHERE hold_id = %(hold)s;
 
 -- name: lock
 SELECT *, solo AS alone FROM treasury_payable WHERE hold_id = %(hold)s FOR UPDATE;

@@ -81,9 +81,7 @@ def choose_batch(
     batch: list[Queued] = []
     worth = sum(sorted((coin.amount - _input_cost(rate) for coin in coins), reverse=True)[:INPUTS_MAX])
     for item in queue:
-        if (batch and (item.solo or batch[0].solo)) or len(batch) == limit:
-            continue
-        if _needed([*batch, item], rate) <= worth:
+        if may_join(batch, item, limit) and _needed([*batch, item], rate) <= worth:
             batch.append(item)
     while batch:
         choice = select_coins(coins, [item.payment.script for item in batch], _total(batch), rate, dust)
@@ -93,16 +91,16 @@ def choose_batch(
     return None
 
 
-def one_of_each_id(queue: Sequence[Queued]) -> list[Queued]:
-    """Keep the first of the payables that share a payout id, in their order; the others wait for another chain tx.
+def may_join(batch: Sequence[Queued], item: Queued, limit: int) -> bool:
+    """Whether a payable may share a chain tx with a batch: a ``solo`` one rides alone, and no two have one payout id.
 
     Merchants make the ids, each for itself, and a signer's refusal names a payout by its id alone: in one chain tx two
-    of one id could not be told apart, and the refusal of one merchant's would take the other's back.
+    of one id could not be told apart, and the refusal of one merchant's would take the other's back. Asked of each as
+    it is chosen: one that cannot be paid now (hot is short of it) must not hold back another merchant's of its id.
     """
-    first: dict[str, Queued] = {}
-    for item in queue:
-        first.setdefault(item.payment.payout_id, item)
-    return list(first.values())
+    if len(batch) == limit or (batch and (item.solo or batch[0].solo)):
+        return False
+    return all(item.payment.payout_id != chosen.payment.payout_id for chosen in batch)
 
 
 def band_in_force(wanted: Band, capital: int, in_flight: int) -> Band:

@@ -7,18 +7,13 @@ from strongroom.outbound import service as outbound
 from strongroom.outbound.model import Outcome
 from strongroom.treasury import store
 from strongroom.treasury.errors import PayableBoundError, UnknownPayableError
-from strongroom.treasury.model import BandStatus, Payable, PayableState, Queued
+from strongroom.treasury.model import BandStatus, Payable, PayableState
 from strongroom_core.ids import HoldId
 
 
 async def enqueue(connection: Connection, payable: Payable) -> None:
     """Queue a payable whose hold stands; it is planned oldest first. The same again changes nothing."""
     await store.insert(connection, payable)
-
-
-async def find(connection: Connection, hold_id: HoldId) -> Queued | None:
-    """Find a payable by its payout's hold."""
-    return await store.get(connection, hold_id)
 
 
 async def band_status(connection: Connection, chain: str | None = None) -> list[BandStatus]:
@@ -31,7 +26,7 @@ async def withdraw(connection: Connection, hold_id: HoldId, outcome: Outcome, ta
 
     Raises ``PayableBoundError`` where it is in a chain tx or was paid, ``UnknownPayableError``.
     """
-    queued = await store.get(connection, hold_id, lock=True)
+    queued = await store.locked(connection, hold_id)
     if queued is None:
         message = f"no payable of the hold {hold_id}"
         raise UnknownPayableError(message)

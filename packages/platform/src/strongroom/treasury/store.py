@@ -69,15 +69,18 @@ async def queue(
     limit: int,
     asset: str | None = None,
 ) -> list[Queued]:
-    """Lock what waits to be planned, oldest first (of one asset), but nothing of merchants that are ``owing``."""
+    """Lock what waits to be planned (of one asset), oldest first, but nothing of merchants that are ``owing``.
+
+    Beyond ``limit`` merchants take turns: one with very many leaves the others their oldest.
+    """
     values = {"chain": chain, "now": now, "margin": margin, "owing": list(owing), "limit": limit, "asset": asset}
     found = await rows(connection, "queue", **values)
     return [_queued(row) for row in found]
 
 
-async def get(connection: Connection, hold: str, *, lock: bool = False) -> Queued | None:
-    """Read one payable by its hold: ids of payouts are each merchant's own."""
-    found = await rows(connection, "lock" if lock else "payable", hold=hold)
+async def locked(connection: Connection, hold: str) -> Queued | None:
+    """Lock and read one payable by its hold: ids of payouts are each merchant's own."""
+    found = await rows(connection, "lock", hold=hold)
     return _queued(found[0]) if found else None
 
 

@@ -108,15 +108,17 @@ WITH RECURSIVE awaited AS (
         SELECT later.endpoint_id FROM webhook_delivery AS later
         WHERE later.state = 'pending' AND later.endpoint_id > awaited.endpoint_id ORDER BY later.endpoint_id LIMIT 1
     ) FROM awaited WHERE awaited.endpoint_id IS NOT NULL
-), candidate AS (
-    SELECT share.id FROM awaited JOIN webhook_endpoint AS there ON there.id = awaited.endpoint_id
-    CROSS JOIN LATERAL (
-        SELECT id FROM webhook_delivery
-        WHERE endpoint_id = there.id AND state = 'pending' AND next_attempt_at <= now()
-        ORDER BY next_attempt_at
-        LIMIT (SELECT greatest(1, least(%(per_endpoint)s, 2000 / (1 + count(*)))) FROM awaited)
-    ) AS share
+), taking AS (
+    -- Only these share a claim: however many others something waits for, they make nobody's share smaller.
+    SELECT there.id FROM awaited JOIN webhook_endpoint AS there ON there.id = awaited.endpoint_id
     WHERE there.enabled AND there.id <> ALL (%(saturated)s::text[])
+), candidate AS (
+    SELECT share.id FROM taking CROSS JOIN LATERAL (
+        SELECT id FROM webhook_delivery
+        WHERE endpoint_id = taking.id AND state = 'pending' AND next_attempt_at <= now()
+        ORDER BY next_attempt_at
+        LIMIT (SELECT greatest(1, least(%(per_endpoint)s, 2000 / (1 + count(*)))) FROM taking)
+    ) AS share
 ), due AS (
     -- By an array: a join may be planned as a scan of the whole table.
     SELECT delivery.id FROM webhook_delivery AS delivery

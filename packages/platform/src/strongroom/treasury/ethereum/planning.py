@@ -27,7 +27,6 @@ from strongroom.treasury.ethereum import rules
 from strongroom.treasury.ethereum.model import Bound, Cover, Screened
 from strongroom.treasury.model import Queued
 from strongroom.treasury.planning import BATCH_WAIT, EXPIRY_MARGIN, QUEUE_BATCH
-from strongroom.treasury.rules import one_of_each_id
 from strongroom_core.assets import asset_by_id
 
 _log = structlog.get_logger(__name__)
@@ -100,7 +99,7 @@ class SafePlanner:
         if not queue:
             return 0
         covers = await self._covers(connection, view, {item.payment.asset for item in queue})
-        batch, screened = await self._screened(one_of_each_id(queue), covers)
+        batch, screened = await self._screened(queue, covers)
         await self._mark_short(connection, queue, batch, covers)
         for item, why in screened.refused:
             await self._refuse(connection, item, why)
@@ -208,7 +207,8 @@ class SafePlanner:
 
     async def _refuse(self, connection: Connection, item: Queued, why: str) -> None:
         reason = f"the chain would refuse this payment ({why}): check the destination"
-        _log.warning("a payout fails in simulation", payout_id=item.payment.payout_id, reason=why)
+        place = {"payout_id": item.payment.payout_id, "merchant_id": item.payment.merchant_id}
+        _log.warning("a payout fails in simulation", **place, reason=why)
         await service.withdraw(connection, item.payment.hold_id, Outcome.REFUSED, REFUSED_TAG, reason)
 
     async def _open(
@@ -237,7 +237,7 @@ class SafePlanner:
         for row in await store.set_short(connection, sorted(short), short=True):
             payload = {"payout_id": row["payout_id"], "merchant_id": row["merchant_id"], "amount": str(row["amount"])}
             await outbox.publish(connection, "treasury.hot-short", row["hold_id"], payload)
-            _log.warning("hot-short", chain=self.settings.id, payout_id=row["payout_id"])
+            _log.warning("hot-short", chain=self.settings.id, **payload)
 
 
 def _coin_to(item: Queued) -> bytes:

@@ -9,6 +9,7 @@ from typing import Final
 
 from strongroom.treasury.ethereum.model import Bound, Cover, Heap
 from strongroom.treasury.model import Queued
+from strongroom.treasury.rules import may_join
 
 #: One sweep of so many forwarders stays far below the gas of one chain tx, even where all have to be deployed.
 GATHER_MAX: Final = 60
@@ -33,10 +34,9 @@ def choose(queue: Sequence[Queued], covers: Mapping[str, Cover], limit: int) -> 
     batch: list[Queued] = []
     used: dict[str, int] = defaultdict(int)
     for item in queue:
-        if (batch and (item.solo or batch[0].solo)) or len(batch) == limit:
-            continue
         payment = item.payment
-        if used[payment.asset] + payment.amount <= covers[payment.asset].total:
+        covered = used[payment.asset] + payment.amount <= covers[payment.asset].total
+        if covered and may_join(batch, item, limit):
             used[payment.asset] += payment.amount
             batch.append(item)
     return batch
