@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 import psycopg
 import pytest
@@ -25,7 +26,7 @@ async def test_a_payment_is_seen_within_a_second_and_then_confirmed(scene: Scene
         for _ in range(TRIES):  # one on a machine that has something else to do for a moment says nothing
             txid = scene.node.pay(address, 123_456)
             paid = time.monotonic()
-            await until(lambda txid=txid: _has(scene, txid, [ADDED]))  # type: ignore[misc]
+            await until(partial(_has, scene, txid, [ADDED]))
             if time.monotonic() - paid < SEEN_SECONDS:
                 break
         else:
